@@ -1,16 +1,82 @@
 //! Vocabulary, traits and errors of the migration engine.
+//!
+//! Whoever writes a source, a sink, a chunking strategy or a status store depends on this crate and
+//! nothing else of the workspace. It does no I/O, knows no driver and starts no runtime.
+//!
+//! | to | implement |
+//! |---|---|
+//! | read from another system | [`Source`] and [`SourceTable`] |
+//! | write to another system | [`Sink`] and [`SinkTable`] |
+//! | cut tables differently | [`ChunkingStrategy`] |
+//! | keep the ledger elsewhere | [`RunStore`], [`PlanStore`], [`WorkQueue`] |
+//! | watch a run | [`Observer`] |
+//!
+//! Rows travel as Arrow [`RecordBatch`](arrow::array::RecordBatch)es, each column in the one
+//! [Arrow form](ColumnType::arrow) of its type. What a chunk covers is a [`Predicate`] or a part of
+//! an immutable object, never SQL text.
 #![forbid(unsafe_code)]
 
+mod arrow_form;
+mod chunk;
+mod chunking;
 pub mod code;
+mod column_match;
+mod column_type;
+mod commit;
+mod context;
 mod dialect;
 mod error;
+mod event;
+mod filter;
+#[cfg(feature = "memory")]
+pub mod memory;
+
 mod name;
+mod predicate;
+mod schema;
+mod sink;
+mod source;
+mod sql;
+mod status;
 mod suggest;
 pub mod value;
 
+pub use arrow;
+pub use async_trait::async_trait;
+
+pub use arrow_form::to_arrow_form;
+pub use chunk::{Chunk, ChunkId, ChunkPlan, Extent};
+pub use chunking::{ChunkingStrategy, PlanInput};
 pub use code::ErrorCode;
+pub use column_match::{ColumnMatch, ColumnPair};
+pub use column_type::{ColumnType, MICRO_SCALE};
+pub use commit::{CommitDomain, CommitRecord};
+pub use context::{Deadline, RunContext};
 pub use dialect::Dialect;
 pub use error::{BoxError, Error, ErrorKind, Report, Result, Retry};
+pub use event::{Event, Observer, Silent};
+pub use filter::check_filter;
 pub use name::{ColumnName, TableRef};
+pub use predicate::Predicate;
+pub use schema::{Column, Fill, TableSchema};
+pub use sink::{
+    CommitGuarantee, Fidelity, LoadPlan, Sink, SinkCapabilities, SinkTable, WriteMode, WriteSummary,
+};
+pub use source::{
+    BatchStream, KeyBucket, KeyHistogram, ObjectStat, Pushdown, ScanRequest, Snapshot, Source,
+    SourceTable,
+};
+pub use sql::{SqlBuilder, SqlStatement};
+pub use status::{
+    Claim, Failure, Holder, Lease, LeaseToken, Outcome, PlanStore, Resume, RunHandle, RunId,
+    RunRequest, RunStore, Settled, StatusStore, TableHandle, TableId, TablePlan, TableProgress,
+    TableRequest, TableState, WorkItem, WorkKind, WorkQueue, WorkerId,
+};
 pub use suggest::closest;
 pub use value::{Decimal, Float, Scalar};
+
+// Compile-time guards: every extension point stays dyn-compatible.
+const _: Option<(&dyn Source, &dyn SourceTable)> = None;
+const _: Option<(&dyn Sink, &dyn SinkTable)> = None;
+const _: Option<(&dyn ChunkingStrategy, &dyn CommitRecord)> = None;
+const _: Option<(&dyn StatusStore, &dyn Observer)> = None;

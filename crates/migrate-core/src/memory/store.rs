@@ -1,0 +1,421 @@
+//! The ledger in memory.
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use uuid::Uuid;
+
+use super::lock;
+use crate::chunk::Chunk;
+use crate::code;
+use crate::commit::{CommitDomain, CommitRecord};
+use crate::error::{Error, ErrorKind, Result};
+use crate::sink::WriteSummary;
+use crate::source::Snapshot;
+use crate::status::{
+    Claim, Failure, Holder, Lease, LeaseToken, Outcome, PlanStore, Resume, RunHandle, RunId,
+    RunRequest, RunStore, Settled, TableHandle, TableId, TablePlan, TableProgress, TableRequest,
+    TableState, WorkItem, WorkKind, WorkQueue, WorkerId,
+};
+
+/// Crashes of one item after which it is not handed out again: it probably kills its workers.
+const MAX_CRASHES: u32 = 10;
+
+/// How soon an idle worker asks again when nothing tells it a better time.
+const POLL: Duration = Duration::from_millis(50);
+
+/// A status store in memory, shared by the workers of one process.
+#[derive(Debug, Default)]
+pub struct MemoryStore {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    tables: Vec<Table>,
+    ended_runs: Vec<(RunId, Outcome)>,
+    pins: Vec<(RunId, String, Snapshot)>,
+}
+
+#[derive(Debug)]
+struct Table {
+    id: TableId,
+    run: RunId,
+    request: TableRequest,
+    plan: Option<TablePlan>,
+    items: Vec<Item>,
+    outcome: Option<Outcome>,
+}
+
+#[derive(Debug)]
+struct Item {
+    work: WorkItem,
+    status: Status,
+    attempts: u32,
+    crashes: u32,
+    rows: u64,
+    failure: Option<String>,
+}
+
+#[derive(Debug)]
+enum Status {
+    Pending { not_before: Instant },
+    InProgress { token: LeaseToken, worker: WorkerId, until: Instant },
+    Completed,
+    Failed,
+}
+
+impl MemoryStore {
+    /// An empty ledger.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn settle(&self, lease: &Lease, settle: impl FnOnce(&mut Item)) -> Settled {
+        let mut state = lock(&self.state);
+        let Some(item) = state.item_of(lease) else { return Settled::LeaseLost };
+        match item.status {
+            Status::InProgress { token, .. } if token == lease.token() => {
+                settle(item);
+                Settled::Applied
+            }
+            _ => Settled::LeaseLost,
+        }
+    }
+}
+
+impl State {
+    fn table(&mut self, id: TableId) -> Option<&mut Table> {
+        self.tables.iter_mut().find(|table| table.id == id)
+    }
+
+    fn item_of(&mut self, lease: &Lease) -> Option<&mut Item> {
+        self.table(lease.table())?.items.iter_mut().find(|item| item.work == *lease.item())
+    }
+
+    fn run_is_open(&self, run: RunId) -> bool {
+        self.ended_runs.iter().all(|(ended, outcome)| {
+            *ended != run || !matches!(outcome, Outcome::Completed | Outcome::Superseded)
+        })
+    }
+
+    /// Newest entry of a target that may be continued.
+    fn adoptable(&self, request: &TableRequest, resume: Resume) -> Option<&Table> {
+        let newest =
+            self.tables.iter().rev().find(|table| table.request.target == request.target)?;
+        let wanted = match resume {
+            Resume::Never => false,
+            Resume::Auto { .. } => self.run_is_open(newest.run),
+            Resume::Run(run) => newest.run == run,
+        };
+        (wanted
+            && newest.request.fingerprint == request.fingerprint
+            && newest.outcome != Some(Outcome::Superseded))
+        .then_some(newest)
+    }
+
+    fn supersede(&mut self, request: &TableRequest) -> Result<()> {
+        for table in &mut self.tables {
+            let ended = matches!(table.outcome, Some(Outcome::Completed | Outcome::Superseded));
+            if table.request.target != request.target || ended {
+                continue;
+            }
+            if let Some(holder) = table.items.iter().find_map(Item::live_holder) {
+                return Err(Error::new(
+                    code::TARGET_BUSY,
+                    format!("Another run is at work on {}", request.target),
+                )
+                .with("run", table.run)
+                .with("worker", &holder.worker)
+                .with_hint("wait until it has ended, or stop it"));
+            }
+            table.outcome = Some(Outcome::Superseded);
+            for item in &mut table.items {
+                if !matches!(item.status, Status::Completed) {
+                    item.status = Status::Failed;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Item {
+    fn new(work: WorkItem) -> Self {
+        let status = Status::Pending { not_before: Instant::now() };
+        Self { work, status, attempts: 0, crashes: 0, rows: 0, failure: None }
+    }
+
+    fn live_holder(&self) -> Option<Holder> {
+        match &self.status {
+            Status::InProgress { worker, until, .. } => {
+                let expires_in = until.checked_duration_since(Instant::now())?;
+                Some(Holder { worker: worker.clone(), expires_in })
+            }
+            _ => None,
+        }
+    }
+
+    /// A lease that ran out was a crash, not an attempt.
+    fn reclaim_if_expired(&mut self) {
+        let now = Instant::now();
+        if matches!(self.status, Status::InProgress { until, .. } if until <= now) {
+            self.crashes += 1;
+            self.attempts = self.attempts.saturating_sub(1);
+            self.status = if self.crashes >= MAX_CRASHES {
+                self.failure = Some(format!("its worker died {MAX_CRASHES} times"));
+                Status::Failed
+            } else {
+                Status::Pending { not_before: now }
+            };
+        }
+    }
+}
+
+#[async_trait]
+impl RunStore for MemoryStore {
+    fn commit_domain(&self) -> Option<&CommitDomain> {
+        None
+    }
+
+    async fn install(&self) -> Result<()> {
+        Ok(())
+    }
+
+    async fn begin_run(&self, request: &RunRequest) -> Result<RunHandle> {
+        let mut state = lock(&self.state);
+        let adopted: Vec<Option<(TableId, RunId, bool)>> = request
+            .tables
+            .iter()
+            .map(|table| {
+                let found = state.adoptable(table, request.resume)?;
+                Some((found.id, found.run, found.outcome == Some(Outcome::Completed)))
+            })
+            .collect();
+        // Completed tables count as done only while their run is resumed for another table.
+        let resumed_runs: Vec<RunId> =
+            adopted.iter().flatten().filter(|(_, _, done)| !done).map(|(_, run, _)| *run).collect();
+        let run = resumed_runs.last().copied().unwrap_or(request.new_run);
+        let mut tables = Vec::with_capacity(request.tables.len());
+        for (table, adopted) in request.tables.iter().zip(adopted) {
+            tables.push(match adopted {
+                Some((id, run, true)) if resumed_runs.contains(&run) => {
+                    TableHandle { id, run, state: TableState::Completed, notes: Vec::new() }
+                }
+                Some((id, run, false)) => {
+                    if let Some(entry) = state.table(id) {
+                        entry.reopen();
+                    }
+                    TableHandle { id, run, state: TableState::Resumed, notes: Vec::new() }
+                }
+                _ => {
+                    state.supersede(table)?;
+                    let id = TableId(i64::try_from(state.tables.len()).unwrap_or(i64::MAX));
+                    state.tables.push(Table::new(id, run, table.clone()));
+                    TableHandle { id, run, state: TableState::New, notes: Vec::new() }
+                }
+            });
+        }
+        state.ended_runs.retain(|(ended, _)| *ended != run);
+        Ok(RunHandle { run, resumed: run != request.new_run, tables })
+    }
+
+    async fn pin_snapshot(&self, run: RunId, source: &str, moment: &Snapshot) -> Result<Snapshot> {
+        let mut state = lock(&self.state);
+        let known = state.pins.iter().find(|(of, name, _)| *of == run && name == source);
+        if let Some((_, _, pinned)) = known {
+            return Ok(pinned.clone());
+        }
+        state.pins.push((run, source.to_owned(), moment.clone()));
+        Ok(moment.clone())
+    }
+
+    async fn progress(&self, tables: &[TableId]) -> Result<Vec<TableProgress>> {
+        let state = lock(&self.state);
+        let wanted = state.tables.iter().filter(|table| tables.contains(&table.id));
+        Ok(wanted.map(Table::progress).collect())
+    }
+
+    async fn finish_table(
+        &self,
+        table: TableId,
+        outcome: Outcome,
+        _reason: Option<&str>,
+    ) -> Result<()> {
+        let mut state = lock(&self.state);
+        let entry = state.table(table).ok_or_else(|| unknown_table(table))?;
+        if entry.outcome == Some(Outcome::Superseded) {
+            return Err(Error::new(ErrorKind::LeaseLost, "The table belongs to a newer run")
+                .with_hint("nothing to do: the newer run loads it"));
+        }
+        let all_done = entry.items.iter().all(|item| matches!(item.status, Status::Completed));
+        if outcome == Outcome::Completed && !all_done {
+            return Err(Error::new(
+                ErrorKind::Internal,
+                "A table with open chunks is not completed",
+            ));
+        }
+        entry.outcome = Some(outcome);
+        Ok(())
+    }
+
+    async fn finish_run(&self, run: RunId) -> Result<Option<Outcome>> {
+        let mut state = lock(&self.state);
+        let outcomes: Option<Vec<Outcome>> = state
+            .tables
+            .iter()
+            .filter(|table| table.run == run)
+            .map(|table| table.outcome)
+            .collect();
+        let outcome = outcomes.map(Outcome::of_run);
+        if let Some(outcome) = outcome {
+            state.ended_runs.push((run, outcome));
+        }
+        Ok(outcome)
+    }
+}
+
+impl Table {
+    fn new(id: TableId, run: RunId, request: TableRequest) -> Self {
+        Self { id, run, request, plan: None, items: Vec::new(), outcome: None }
+    }
+
+    fn reopen(&mut self) {
+        self.outcome = None;
+        for item in &mut self.items {
+            if matches!(item.status, Status::Failed) {
+                *item = Item::new(item.work.clone());
+            }
+        }
+    }
+
+    fn progress(&self) -> TableProgress {
+        let chunks = || self.items.iter().filter(|item| matches!(item.work, WorkItem::Chunk(_)));
+        let count = |wanted: fn(&Status) -> bool| {
+            chunks().filter(|item| wanted(&item.status)).count() as u64
+        };
+        TableProgress {
+            outcome: self.outcome,
+            chunk_count: count(|_| true),
+            completed_chunk_count: count(|status| matches!(status, Status::Completed)),
+            failed_chunk_count: count(|status| matches!(status, Status::Failed)),
+            row_count: chunks().map(|item| item.rows).sum(),
+            first_failure: self.items.iter().find_map(|item| item.failure.clone()),
+            ..TableProgress::empty(self.id)
+        }
+    }
+}
+
+#[async_trait]
+impl PlanStore for MemoryStore {
+    async fn load_plan(&self, table: TableId) -> Result<Option<TablePlan>> {
+        Ok(lock(&self.state).table(table).and_then(|entry| entry.plan.clone()))
+    }
+
+    async fn save_plan(
+        &self,
+        table: TableId,
+        plan: &TablePlan,
+        chunks: &[Chunk],
+    ) -> Result<TablePlan> {
+        let mut state = lock(&self.state);
+        let entry = state.table(table).ok_or_else(|| unknown_table(table))?;
+        if let Some(stored) = &entry.plan {
+            return Ok(stored.clone());
+        }
+        let work = chunks.iter().cloned().map(WorkItem::Chunk);
+        entry.items = [WorkItem::Prepare]
+            .into_iter()
+            .chain(work)
+            .chain([WorkItem::Finish])
+            .map(Item::new)
+            .collect();
+        entry.plan = Some(plan.clone());
+        Ok(plan.clone())
+    }
+}
+
+#[async_trait]
+impl WorkQueue for MemoryStore {
+    async fn claim(
+        &self,
+        table: TableId,
+        kind: WorkKind,
+        worker: &WorkerId,
+        ttl: Duration,
+    ) -> Result<Claim> {
+        let mut state = lock(&self.state);
+        let entry = state.table(table).ok_or_else(|| unknown_table(table))?;
+        let now = Instant::now();
+        let mut waiting = None;
+        for item in entry.items.iter_mut().filter(|item| item.work.kind() == kind) {
+            item.reclaim_if_expired();
+            match &item.status {
+                Status::Pending { not_before } if *not_before <= now => {
+                    let token = LeaseToken(Uuid::new_v4());
+                    item.attempts += 1;
+                    item.status =
+                        Status::InProgress { token, worker: worker.clone(), until: now + ttl };
+                    let lease = Lease::new(table, item.work.clone(), token, item.attempts);
+                    return Ok(Claim::Leased(Box::new(lease)));
+                }
+                Status::Pending { not_before } => {
+                    waiting = waiting.or(Some((not_before.saturating_duration_since(now), None)));
+                }
+                Status::InProgress { .. } => waiting = Some((POLL, item.live_holder())),
+                Status::Completed | Status::Failed => {}
+            }
+        }
+        Ok(match waiting {
+            Some((retry_in, holder)) => Claim::NotYet { retry_in, holder },
+            None => Claim::Drained,
+        })
+    }
+
+    async fn renew(&self, leases: &[LeaseToken], ttl: Duration) -> Result<Vec<LeaseToken>> {
+        let mut state = lock(&self.state);
+        let mut owned = Vec::new();
+        for item in state.tables.iter_mut().flat_map(|table| &mut table.items) {
+            if let Status::InProgress { token, until, .. } = &mut item.status
+                && leases.contains(token)
+            {
+                *until = Instant::now() + ttl;
+                owned.push(*token);
+            }
+        }
+        Ok(owned)
+    }
+
+    fn commit_record(&self, _lease: &Lease) -> Option<Arc<dyn CommitRecord>> {
+        None
+    }
+
+    async fn complete(&self, lease: Lease, summary: &WriteSummary) -> Result<Settled> {
+        Ok(self.settle(&lease, |item| {
+            item.status = Status::Completed;
+            item.rows = summary.rows_inserted + summary.rows_updated + summary.rows_skipped;
+        }))
+    }
+
+    async fn fail(&self, lease: Lease, failure: &Failure) -> Result<Settled> {
+        Ok(self.settle(&lease, |item| {
+            item.failure = Some(failure.reason.clone());
+            item.status = match failure.retry_in {
+                Some(delay) => Status::Pending { not_before: Instant::now() + delay },
+                None => Status::Failed,
+            };
+        }))
+    }
+
+    async fn release(&self, lease: Lease) -> Result<Settled> {
+        Ok(self.settle(&lease, |item| {
+            item.attempts = item.attempts.saturating_sub(1);
+            item.status = Status::Pending { not_before: Instant::now() };
+        }))
+    }
+}
+
+fn unknown_table(table: TableId) -> Error {
+    Error::new(ErrorKind::Internal, "No such table in this store").with("table", table)
+}

@@ -1,0 +1,156 @@
+//! Tables as their system describes them.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{Field, Schema, SchemaRef};
+
+use crate::code;
+use crate::column_type::ColumnType;
+use crate::error::{Error, Result};
+use crate::name::{ColumnName, TableRef};
+use crate::suggest::closest;
+
+/// What fills a target column that a load does not write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Fill {
+    /// Nothing but NULL, where NULL is allowed.
+    #[default]
+    Nothing,
+    /// A default expression or an identity sequence; a load may write its own values.
+    Default,
+    /// An expression over other columns; a load must not write it.
+    Generated,
+}
+
+/// One column.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Column {
+    /// Name in exact case.
+    pub name: ColumnName,
+    /// What it holds.
+    pub column_type: ColumnType,
+    /// The type in the words of its own system, for messages: `NUMBER(38,0)`, `character varying(20)`.
+    pub native_type: String,
+    /// Whether NULL is allowed.
+    pub nullable: bool,
+    /// What fills it when a load does not.
+    pub fill: Fill,
+}
+
+impl Column {
+    /// A nullable column without default.
+    pub fn new(
+        name: impl Into<ColumnName>,
+        column_type: ColumnType,
+        native_type: impl Into<String>,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            column_type,
+            native_type: native_type.into(),
+            nullable: true,
+            fill: Fill::Nothing,
+        }
+    }
+
+    /// Forbids or allows NULL.
+    #[must_use]
+    pub fn with_nullable(mut self, nullable: bool) -> Self {
+        self.nullable = nullable;
+        self
+    }
+
+    /// Says what fills the column when a load does not.
+    #[must_use]
+    pub fn with_fill(mut self, fill: Fill) -> Self {
+        self.fill = fill;
+        self
+    }
+
+    /// Whether every load must write this column.
+    pub fn must_be_written(&self) -> bool {
+        !self.nullable && self.fill == Fill::Nothing
+    }
+}
+
+/// A table's columns and keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TableSchema {
+    /// The table, with names in exact case.
+    pub table: TableRef,
+    /// Columns in their order.
+    pub columns: Vec<Column>,
+}
+
+impl TableSchema {
+    /// A table with these columns.
+    pub fn new(table: TableRef, columns: Vec<Column>) -> Self {
+        Self { table, columns }
+    }
+
+    /// The column of exactly this name.
+    pub fn column(&self, name: &ColumnName) -> Option<&Column> {
+        self.columns.iter().find(|column| column.name == *name)
+    }
+
+    /// The column of exactly this name.
+    ///
+    /// # Errors
+    ///
+    /// [`code::COLUMN_MISSING`] with the nearest name, or all names where none is near.
+    pub fn require(&self, name: &ColumnName) -> Result<&Column> {
+        self.column(name).ok_or_else(|| {
+            Error::new(code::COLUMN_MISSING, format!("Column {name} not found"))
+                .with("table", &self.table)
+                .with_hint(self.column_hint(name))
+        })
+    }
+
+    /// The Arrow schema of a selection of columns.
+    ///
+    /// # Errors
+    ///
+    /// [`code::COLUMN_MISSING`] for a name that the table does not have.
+    pub fn arrow(&self, columns: &[ColumnName]) -> Result<SchemaRef> {
+        let fields = columns
+            .iter()
+            .map(|name| {
+                let column = self.require(name)?;
+                Ok(Field::new(name.as_str(), column.column_type.arrow(), column.nullable))
+            })
+            .collect::<Result<Vec<_>>>()?;
+        Ok(Arc::new(Schema::new(fields)))
+    }
+
+    fn column_hint(&self, name: &ColumnName) -> String {
+        let names = || self.columns.iter().map(|column| column.name.as_str());
+        if let Some(near) = closest(name.as_str(), names()) {
+            return format!("use the exact case, did you mean {}?", ColumnName::from(near));
+        }
+        let known: Vec<_> = self.columns.iter().map(|column| column.name.to_string()).collect();
+        format!("use one of: {}", known.join(", "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table() -> TableSchema {
+        let text = ColumnType::Text { max_chars: None };
+        TableSchema::new(
+            TableRef::in_schema("analytics", "dimpayer"),
+            vec![Column::new("Payer Id", text.clone(), "text"), Column::new("n", text, "text")],
+        )
+    }
+
+    #[test]
+    fn a_miss_names_the_nearest_column_or_lists_all() {
+        let near = table().require(&"payer_id".into()).expect_err("exact case only");
+        assert!(near.to_string().ends_with("did you mean \"Payer Id\"?"), "{near}");
+        let far = table().require(&"zebra".into()).expect_err("unknown");
+        assert!(far.to_string().ends_with("use one of: \"Payer Id\", \"n\""), "{far}");
+    }
+}

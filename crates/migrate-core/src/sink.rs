@@ -1,0 +1,245 @@
+//! Where rows go.
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use crate::chunk::Chunk;
+use crate::column_match::ColumnPair;
+use crate::commit::{CommitDomain, CommitRecord};
+use crate::context::RunContext;
+use crate::error::Result;
+use crate::name::{ColumnName, TableRef};
+use crate::schema::{Column, TableSchema};
+use crate::source::BatchStream;
+
+/// A system that takes tables.
+#[async_trait]
+pub trait Sink: fmt::Debug + Send + Sync {
+    /// What it is, for messages: `PostgreSQL db1:5432/sales`. No secrets.
+    fn name(&self) -> String;
+
+    /// The cheapest proof that address and credentials work.
+    ///
+    /// # Errors
+    ///
+    /// `Auth`, `Connection`, `Timeout` or `NotFound`, with the next step.
+    async fn check(&self) -> Result<()>;
+
+    /// Loads what is known of a table.
+    ///
+    /// # Errors
+    ///
+    /// [`TARGET_TABLE_MISSING`](crate::code::TARGET_TABLE_MISSING), or as [`check`](Self::check).
+    async fn open(&self, table: &TableRef) -> Result<Arc<dyn SinkTable>>;
+}
+
+/// One open table.
+#[async_trait]
+pub trait SinkTable: fmt::Debug + Send + Sync {
+    /// Columns and types.
+    fn schema(&self) -> &Arc<TableSchema>;
+
+    /// What this table can do.
+    fn capabilities(&self) -> SinkCapabilities;
+
+    /// What becomes of a source column's values in a target column. Pure.
+    fn assess(&self, source: &Column, target: &Column) -> Fidelity;
+
+    /// Whether the table has no row.
+    ///
+    /// # Errors
+    ///
+    /// As [`Sink::check`].
+    async fn is_empty(&self) -> Result<bool>;
+
+    /// Other tables with a foreign key to this one.
+    ///
+    /// # Errors
+    ///
+    /// As [`Sink::check`].
+    async fn referenced_by(&self) -> Result<Vec<TableRef>>;
+
+    /// Makes the table ready, once per run: empties `plan.truncate`. `record` runs first and shares
+    /// the transaction, so that a second caller neither waits for nor repeats it.
+    ///
+    /// # Errors
+    ///
+    /// [`LeaseLost`](crate::ErrorKind::LeaseLost) when the record finds its lease gone, and whatever
+    /// the database answers; then nothing has changed.
+    ///
+    /// # Cancellation safety
+    ///
+    /// Dropping the call rolls back.
+    async fn prepare(
+        &self,
+        plan: &LoadPlan,
+        record: Option<&dyn CommitRecord>,
+        cx: &RunContext,
+    ) -> Result<()>;
+
+    /// Writes one whole chunk. `Ok` means committed. `Err` means rolled back, or a COMMIT whose
+    /// answer was lost: settling the lease tells which.
+    ///
+    /// # Errors
+    ///
+    /// Those of the stream, [`LeaseLost`](crate::ErrorKind::LeaseLost) when the record finds its
+    /// lease gone, and whatever the database answers.
+    ///
+    /// # Cancellation safety
+    ///
+    /// Dropping the call rolls back.
+    async fn write_chunk(
+        &self,
+        plan: &LoadPlan,
+        chunk: &Chunk,
+        batches: BatchStream,
+        record: Option<&dyn CommitRecord>,
+        cx: &RunContext,
+    ) -> Result<WriteSummary>;
+
+    /// Leaves the table in good shape after the last chunk: fresh planner statistics. Safe to call
+    /// again.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the database answers.
+    async fn finish(&self, plan: &LoadPlan, cx: &RunContext) -> Result<()>;
+}
+
+/// How rows enter the table. Decided once and stored with the plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "mode", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum WriteMode {
+    /// Appended; a duplicate key is an error.
+    Copy,
+    /// Only rows whose `keys` are new.
+    InsertOnly {
+        /// The unique key in the target.
+        keys: Vec<ColumnName>,
+    },
+    /// New rows are inserted, known ones updated, never by an older version.
+    Upsert {
+        /// The unique key in the target.
+        keys: Vec<ColumnName>,
+        /// The column that tells which of two rows is newer.
+        version: Option<ColumnName>,
+    },
+}
+
+impl fmt::Display for WriteMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Copy => "copy",
+            Self::InsertOnly { .. } => "insert-only",
+            Self::Upsert { .. } => "upsert",
+        })
+    }
+}
+
+/// What a sink is asked to do with a table. Stored with the plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct LoadPlan {
+    /// How rows enter the table.
+    #[serde(flatten)]
+    pub mode: WriteMode,
+    /// The columns of every batch, in batch order.
+    pub columns: Vec<ColumnPair>,
+    /// Tables to empty in one statement before the first row; usually this one or none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub truncate: Vec<TableRef>,
+}
+
+impl LoadPlan {
+    /// Appends to the table.
+    pub fn append(columns: Vec<ColumnPair>) -> Self {
+        Self { mode: WriteMode::Copy, columns, truncate: Vec::new() }
+    }
+
+    /// Sets the tables to empty first.
+    #[must_use]
+    pub fn with_truncate(mut self, tables: Vec<TableRef>) -> Self {
+        self.truncate = tables;
+        self
+    }
+}
+
+/// What a sink's table can do; asked at plan time.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct SinkCapabilities {
+    /// Whether it can be emptied.
+    pub truncate: bool,
+    /// Whether it takes [`WriteMode::InsertOnly`].
+    pub insert_only: bool,
+    /// Whether it takes [`WriteMode::Upsert`].
+    pub upsert: bool,
+    /// What `Ok` from [`SinkTable::write_chunk`] is worth when the process dies right after it.
+    pub commit: CommitGuarantee,
+}
+
+/// What a committed chunk is worth when the process dies right after it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CommitGuarantee {
+    /// Applies a [`CommitRecord`] of the same domain in the data transaction: exactly once.
+    Transactional(CommitDomain),
+    /// Writing the same chunk again replaces the earlier result.
+    IdempotentPerChunk,
+    /// At least once: a chunk may be written twice.
+    #[default]
+    None,
+}
+
+/// Counts of one written chunk, from the server where it counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct WriteSummary {
+    /// Rows that the source delivered.
+    pub rows_read: u64,
+    /// Rows inserted.
+    pub rows_inserted: u64,
+    /// Rows updated.
+    pub rows_updated: u64,
+    /// Rows that were there already.
+    pub rows_skipped: u64,
+    /// Bytes sent to the sink.
+    pub bytes: u64,
+}
+
+/// What becomes of a column's values.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Fidelity {
+    /// The same values in a type of the same range.
+    Exact,
+    /// The same values in a wider type.
+    Widened,
+    /// The target is narrower by type; every value is tested, and a misfit stops its chunk.
+    Checked,
+    /// Values change in a known way.
+    Lossy {
+        /// How.
+        why: String,
+    },
+    /// No value could be stored.
+    Impossible {
+        /// Why not.
+        why: String,
+    },
+}
+
+impl fmt::Display for Fidelity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exact => f.write_str("exact"),
+            Self::Widened => f.write_str("widened"),
+            Self::Checked => f.write_str("checked"),
+            Self::Lossy { why } => write!(f, "lossy: {why}"),
+            Self::Impossible { why } => write!(f, "impossible: {why}"),
+        }
+    }
+}

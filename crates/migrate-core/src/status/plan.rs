@@ -1,0 +1,91 @@
+//! Plans: decided once, stored before the first row moves, obeyed by every process.
+
+use std::fmt;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use super::TableId;
+use crate::chunk::Chunk;
+use crate::error::Result;
+use crate::name::TableRef;
+use crate::predicate::Predicate;
+use crate::sink::LoadPlan;
+use crate::source::Snapshot;
+
+/// Keeps plans.
+#[async_trait]
+pub trait PlanStore: fmt::Debug + Send + Sync {
+    /// The stored plan of a table.
+    ///
+    /// # Errors
+    ///
+    /// [`PLAN_UNREADABLE`](crate::code::PLAN_UNREADABLE), `Connection`, `Timeout`.
+    async fn load_plan(&self, table: TableId) -> Result<Option<TablePlan>>;
+
+    /// Stores a plan and all its chunks at once. The first writer wins; everybody receives the plan
+    /// that is stored.
+    ///
+    /// # Errors
+    ///
+    /// `LeaseLost` when the table has been superseded, `Connection`, `Timeout`.
+    async fn save_plan(
+        &self,
+        table: TableId,
+        plan: &TablePlan,
+        chunks: &[Chunk],
+    ) -> Result<TablePlan>;
+}
+
+/// Everything that is decided before a table's first row moves, except the list of its chunks.
+///
+/// One serde value: a field that a later version adds has a default, so that older plans load.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct TablePlan {
+    /// Where rows come from.
+    pub source: TableRef,
+    /// Where they go.
+    pub target: TableRef,
+    /// Columns, mode and preparation.
+    pub load: LoadPlan,
+    /// Which rows.
+    pub filter: Predicate,
+    /// The moment of the source that all chunks read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshot: Option<Snapshot>,
+    /// Name of the chunking strategy.
+    pub strategy: String,
+    /// Why the table is cut like this.
+    pub rationale: String,
+    /// Number of chunks.
+    pub chunk_count: u64,
+    /// Rows to read, if known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub estimated_rows: Option<u64>,
+    /// The table whose preparation also prepares this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prepared_by: Option<TableId>,
+    /// What the operator should know.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+impl TablePlan {
+    /// A plan of everything in the table, uncut and unfrozen; see the fields for what to add.
+    pub fn new(source: TableRef, target: TableRef, load: LoadPlan) -> Self {
+        Self {
+            source,
+            target,
+            load,
+            filter: Predicate::All,
+            snapshot: None,
+            strategy: "single".into(),
+            rationale: String::new(),
+            chunk_count: 0,
+            estimated_rows: None,
+            prepared_by: None,
+            notes: Vec::new(),
+        }
+    }
+}

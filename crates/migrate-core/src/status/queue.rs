@@ -1,0 +1,214 @@
+//! The queue of work. A lease with a fencing token and an expiry by the store's clock replaces
+//! flags: a worker that dies needs no repair, a worker that wakes up late can commit nothing.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use uuid::Uuid;
+
+use super::TableId;
+use crate::chunk::Chunk;
+use crate::commit::CommitRecord;
+use crate::error::Result;
+use crate::sink::WriteSummary;
+
+/// Hands out work and takes it back.
+///
+/// Every item passes through the same states: pending, in progress under a lease, then completed
+/// or failed; back to pending when it is released, when it is to be tried again, or when its lease
+/// has run out.
+#[async_trait]
+pub trait WorkQueue: fmt::Debug + Send + Sync {
+    /// Takes one item that is due: pending and rested, or left behind by a lease that ran out.
+    ///
+    /// # Errors
+    ///
+    /// `Connection`, `Timeout`.
+    async fn claim(
+        &self,
+        table: TableId,
+        kind: WorkKind,
+        worker: &WorkerId,
+        ttl: Duration,
+    ) -> Result<Claim>;
+
+    /// Extends leases; answers those that are still owned. A missing one is lost for good.
+    ///
+    /// # Errors
+    ///
+    /// `Connection`, `Timeout`; then nothing is known and the caller tries again.
+    async fn renew(&self, leases: &[LeaseToken], ttl: Duration) -> Result<Vec<LeaseToken>>;
+
+    /// The completion of this lease, for a sink to commit with its data. `None` where the store
+    /// cannot take part in a sink's transaction; then [`complete`](Self::complete) follows the data.
+    fn commit_record(&self, lease: &Lease) -> Option<Arc<dyn CommitRecord>>;
+
+    /// Records completion of work whose record was not committed together with its data.
+    ///
+    /// # Errors
+    ///
+    /// `Connection`, `Timeout`.
+    async fn complete(&self, lease: Lease, summary: &WriteSummary) -> Result<Settled>;
+
+    /// Records a failure: rest and try again, or give up.
+    ///
+    /// # Errors
+    ///
+    /// `Connection`, `Timeout`.
+    async fn fail(&self, lease: Lease, failure: &Failure) -> Result<Settled>;
+
+    /// Gives the item back untouched; the attempt does not count.
+    ///
+    /// # Errors
+    ///
+    /// `Connection`, `Timeout`.
+    async fn release(&self, lease: Lease) -> Result<Settled>;
+}
+
+/// Kinds of leased work, in the order in which a table passes through them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum WorkKind {
+    /// Empty the target; once per run and table.
+    Prepare,
+    /// Copy a chunk.
+    Chunk,
+    /// Leave the target in good shape; after all chunks.
+    Finish,
+}
+
+impl fmt::Display for WorkKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Prepare => "prepare",
+            Self::Chunk => "chunk",
+            Self::Finish => "finish",
+        })
+    }
+}
+
+/// One piece of leased work.
+#[derive(Debug, Clone, PartialEq)]
+pub enum WorkItem {
+    /// Empty the target.
+    Prepare,
+    /// Copy this chunk.
+    Chunk(Chunk),
+    /// Leave the target in good shape.
+    Finish,
+}
+
+impl WorkItem {
+    /// Its kind.
+    pub fn kind(&self) -> WorkKind {
+        match self {
+            Self::Prepare => WorkKind::Prepare,
+            Self::Chunk(_) => WorkKind::Chunk,
+            Self::Finish => WorkKind::Finish,
+        }
+    }
+}
+
+/// Fencing token of one lease, new with each claim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct LeaseToken(pub Uuid);
+
+/// Who works, for people: host, process, number.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct WorkerId(pub String);
+
+impl fmt::Display for WorkerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The right to do one piece of work. Not `Clone`: it is consumed by exactly one of
+/// [`complete`](WorkQueue::complete), [`fail`](WorkQueue::fail), [`release`](WorkQueue::release)
+/// and [`committed`](Lease::committed).
+#[derive(Debug)]
+#[must_use = "settle the lease, or the work stays blocked until it expires"]
+pub struct Lease {
+    table: TableId,
+    item: WorkItem,
+    token: LeaseToken,
+    attempt: u32,
+}
+
+impl Lease {
+    /// For stores only.
+    pub fn new(table: TableId, item: WorkItem, token: LeaseToken, attempt: u32) -> Self {
+        Self { table, item, token, attempt }
+    }
+
+    /// The table that the work belongs to.
+    pub fn table(&self) -> TableId {
+        self.table
+    }
+
+    /// The work.
+    pub fn item(&self) -> &WorkItem {
+        &self.item
+    }
+
+    /// The fencing token.
+    pub fn token(&self) -> LeaseToken {
+        self.token
+    }
+
+    /// Which try this is, from 1. Crashed tries do not count.
+    pub fn attempt(&self) -> u32 {
+        self.attempt
+    }
+
+    /// The sink's transaction has recorded completion.
+    pub fn committed(self) {}
+}
+
+/// Answer to a claim.
+#[derive(Debug)]
+pub enum Claim {
+    /// Work.
+    Leased(Box<Lease>),
+    /// Nothing is due, but something is not done yet.
+    NotYet {
+        /// When it is worth asking again.
+        retry_in: Duration,
+        /// Who holds the lease that is waited for; `None` when an item only rests.
+        holder: Option<Holder>,
+    },
+    /// Nothing of this kind is left: everything is completed or has failed for good.
+    Drained,
+}
+
+/// Who holds a lease that is waited for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    /// The worker.
+    pub worker: WorkerId,
+    /// How long it holds the lease if it does not renew it.
+    pub expires_in: Duration,
+}
+
+/// Why work failed and what comes next.
+#[derive(Debug, Clone)]
+pub struct Failure {
+    /// Stable code of the error.
+    pub code: &'static str,
+    /// One line for people; no secrets, no cell values.
+    pub reason: String,
+    /// How long the item rests before another try; `None` gives it up.
+    pub retry_in: Option<Duration>,
+}
+
+/// Answer to settling a lease.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Settled {
+    /// Recorded.
+    Applied,
+    /// The work was committed already: the COMMIT whose answer was lost did land.
+    AlreadyCompleted,
+    /// Somebody else owns the work, or the table has been superseded.
+    LeaseLost,
+}
