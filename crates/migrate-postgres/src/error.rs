@@ -1,0 +1,148 @@
+//! PostgreSQL's errors as kinds: what the caller does next.
+//!
+//! Only this table knows SQLSTATEs. Classes and codes: PostgreSQL manual, appendix A.
+
+use migrate_core::{Error, ErrorCode, ErrorKind, code};
+use sqlx::postgres::PgDatabaseError;
+
+/// Turns a driver error into one of ours.
+///
+/// Only the server's primary message is passed on: its detail and context quote cell values.
+pub fn classify(message: &'static str, cause: sqlx::Error) -> Error {
+    if let Some(state) = sqlstate(&cause) {
+        let (code, hint) = meaning(&state);
+        let error = Error::new(code, message).with("sqlstate", state).with_source(cause);
+        return match hint {
+            Some(hint) => error.with_hint(hint),
+            None => error,
+        };
+    }
+    let (kind, hint) = match &cause {
+        sqlx::Error::Io(io) => (ErrorKind::Connection, io_hint(io.kind())),
+        sqlx::Error::Tls(_) => (
+            ErrorKind::Connection,
+            "check `postgres.sslmode` and `postgres.sslrootcert` against the server's certificate",
+        ),
+        sqlx::Error::Configuration(_) | sqlx::Error::InvalidArgument(_) => {
+            (ErrorKind::Config, "check the `postgres` block of the configuration")
+        }
+        sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => (
+            ErrorKind::Connection,
+            "check that the address is a PostgreSQL server of version 13 or newer",
+        ),
+        sqlx::Error::PoolTimedOut => (
+            ErrorKind::ResourceExhausted,
+            "lower `parallel_threads`, or raise `max_connections` of the server",
+        ),
+        _ => (ErrorKind::Internal, "report this with the log of the run"),
+    };
+    Error::new(kind, message).with_hint(hint).with_source(cause)
+}
+
+fn io_hint(kind: std::io::ErrorKind) -> &'static str {
+    use std::io::ErrorKind as Io;
+    match kind {
+        Io::ConnectionRefused => "start the server, or correct `postgres.host` and `postgres.port`",
+        Io::NotFound => "correct `postgres.host`: the name cannot be resolved",
+        _ => "check `postgres.host`, the network and that the server is up",
+    }
+}
+
+/// The SQLSTATE of a driver error, if the server sent one.
+pub fn sqlstate(cause: &sqlx::Error) -> Option<String> {
+    let database = cause.as_database_error()?;
+    Some(database.try_downcast_ref::<PgDatabaseError>()?.code().to_owned())
+}
+
+/// What a SQLSTATE means for the caller, and the next step where it is known.
+fn meaning(state: &str) -> (ErrorCode, Option<&'static str>) {
+    let (code, hint): (ErrorCode, &'static str) = match state {
+        "3D000" => (code::DATABASE_MISSING, "create it, or correct `target_pg_database`"),
+        "3F000" => (ErrorKind::NotFound.into(), "create the schema, or correct `target_pg_schema`"),
+        "42P01" => (code::TARGET_TABLE_MISSING, "create the table, or correct `target`"),
+        "42703" => (code::COLUMN_MISSING, "compare the column names of source and target"),
+        "28P01" | "28000" => {
+            (ErrorKind::Auth.into(), "correct `postgres.user` and `postgres.password`")
+        }
+        "42501" => {
+            (ErrorKind::Auth.into(), "grant the role the missing right; see docs/security.md")
+        }
+        "53100" => (ErrorKind::ResourceExhausted.into(), "free disk space on the server"),
+        "53300" => (
+            ErrorKind::ResourceExhausted.into(),
+            "lower `parallel_threads`, or raise `max_connections` of the server",
+        ),
+        "25006" => (
+            ErrorKind::Connection.into(),
+            "the server only reads: connect to the primary, or wait for the failover to end",
+        ),
+        "57014" => (
+            ErrorKind::Timeout.into(),
+            "somebody cancelled the statement, or a time limit of the server did",
+        ),
+        "57P04" => (code::DATABASE_MISSING, "the database was dropped; create it"),
+        "55P03" => (ErrorKind::Timeout.into(), "end the session that holds the lock"),
+        "23505" => (
+            ErrorKind::Conflict.into(),
+            "the key exists in the target; empty it, or set `uniqueness_columns`",
+        ),
+        "23502" | "23503" | "23514" | "23P01" => (
+            code::VALUE_REFUSED,
+            "correct or filter the rows that break the constraint, or the constraint",
+        ),
+        _ => return class_meaning(state),
+    };
+    (code, Some(hint))
+}
+
+fn class_meaning(state: &str) -> (ErrorCode, Option<&'static str>) {
+    let kind = match state.get(..2).unwrap_or_default() {
+        // Connection exception; operator intervention (shutdown, starting up).
+        "08" | "57" => ErrorKind::Connection,
+        // Insufficient resources; system error outside of PostgreSQL.
+        "53" | "58" => ErrorKind::ResourceExhausted,
+        // Transaction rollback (serialization, deadlock); object in use.
+        "40" | "55" => ErrorKind::Throttled,
+        // Data exception, integrity constraint, check option, cardinality; raised by a trigger.
+        "22" | "23" | "44" | "21" | "P0" => return (code::VALUE_REFUSED, Some(VALUE_HINT)),
+        // Invalid authorization.
+        "28" => ErrorKind::Auth,
+        // Feature not supported; program limit exceeded.
+        "0A" | "54" => ErrorKind::Unsupported,
+        // Syntax or access rule, invalid transaction state, internal error, and the rest.
+        _ => ErrorKind::Internal,
+    };
+    (kind.into(), None)
+}
+
+const VALUE_HINT: &str = "correct or filter the rows in the source, or widen the target column";
+
+#[cfg(test)]
+mod tests {
+    use migrate_core::Retry;
+
+    use super::*;
+
+    #[test]
+    fn only_states_that_pass_by_themselves_are_retried() {
+        for state in [
+            "08006", "57P01", "57P03", "53100", "53300", "40P01", "40001", "55P03", "25006",
+            "57014",
+        ] {
+            assert_eq!(meaning(state).0.kind().retry(), Retry::AfterDelay, "{state}");
+        }
+        for state in [
+            "28P01", "3D000", "42P01", "42501", "23505", "22001", "22003", "0A000", "XX000",
+            "42601",
+        ] {
+            assert_eq!(meaning(state).0.kind().retry(), Retry::Never, "{state}");
+        }
+    }
+
+    #[test]
+    fn what_the_operator_can_mend_has_a_next_step() {
+        for state in ["3D000", "3F000", "42P01", "28P01", "42501", "53100", "23505", "22003"] {
+            assert!(meaning(state).1.is_some(), "{state}");
+        }
+    }
+}
