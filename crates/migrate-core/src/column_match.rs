@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::code;
-use crate::error::{Error, Result};
+use crate::column_type::ColumnType;
+use crate::error::{Error, ErrorKind, Result};
 use crate::name::ColumnName;
 use crate::schema::{Column, Fill, TableSchema};
 use crate::suggest::closest;
@@ -17,6 +18,9 @@ pub struct ColumnPair {
     pub source: ColumnName,
     /// Name in the target.
     pub target: ColumnName,
+    /// What it holds; rows travel in the [Arrow form](ColumnType::arrow) of this type.
+    #[serde(flatten)]
+    pub column_type: ColumnType,
 }
 
 /// The columns of a load, and those that stay behind on either side.
@@ -46,17 +50,25 @@ impl ColumnMatch {
         target: &TableSchema,
         renamed: &BTreeMap<ColumnName, ColumnName>,
     ) -> Result<Self> {
-        for (from, to) in renamed {
-            source.require(from)?;
-            target.require(to)?;
-        }
-        let source_of: BTreeMap<&ColumnName, &ColumnName> = source
+        let mut source_of: BTreeMap<&ColumnName, &Column> = source
             .columns
             .iter()
             .filter(|column| !renamed.contains_key(&column.name))
-            .map(|column| (&column.name, &column.name))
-            .chain(renamed.iter().map(|(from, to)| (to, from)))
+            .map(|column| (&column.name, column))
             .collect();
+        let mut taken = BTreeMap::new();
+        for (from, to) in renamed {
+            target.require(to)?;
+            source_of.insert(to, source.require(from)?);
+            if let Some(other) = taken.insert(to, from) {
+                return Err(Error::new(
+                    ErrorKind::Config,
+                    format!("Both {other} and {from} are mapped to {to}"),
+                )
+                .with("table", &target.table)
+                .with_hint("map one of them in `column_mapping`"));
+            }
+        }
 
         let writable = |column: &&Column| column.fill != Fill::Generated;
         let pairs: Vec<_> = target
@@ -64,8 +76,12 @@ impl ColumnMatch {
             .iter()
             .filter(writable)
             .filter_map(|column| {
-                let source = (*source_of.get(&column.name)?).clone();
-                Some(ColumnPair { source, target: column.name.clone() })
+                let from = source_of.get(&column.name)?;
+                Some(ColumnPair {
+                    source: from.name.clone(),
+                    target: column.name.clone(),
+                    column_type: from.column_type.clone(),
+                })
             })
             .collect();
         let written: BTreeSet<_> = pairs.iter().map(|pair| &pair.target).collect();
@@ -128,7 +144,6 @@ fn mapping_hint(sources: &[ColumnName], targets: &[ColumnName]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::column_type::ColumnType;
     use crate::name::TableRef;
 
     fn table(name: &str, columns: Vec<Column>) -> TableSchema {
@@ -140,7 +155,8 @@ mod tests {
     }
 
     fn pair(source: &str, target: &str) -> ColumnPair {
-        ColumnPair { source: source.into(), target: target.into() }
+        let column_type = ColumnType::Int64;
+        ColumnPair { source: source.into(), target: target.into(), column_type }
     }
 
     #[test]
@@ -161,6 +177,15 @@ mod tests {
         let renamed = BTreeMap::from([("a2".into(), "a".into())]);
         let matched = ColumnMatch::new(&source, &target, &renamed).expect("one pair");
         assert_eq!(matched.pairs, [pair("a2", "a")]);
+    }
+
+    #[test]
+    fn two_sources_for_one_target_are_refused() {
+        let source = table("s", vec![int("a"), int("b")]);
+        let target = table("t", vec![int("x")]);
+        let renamed = BTreeMap::from([("a".into(), "x".into()), ("b".into(), "x".into())]);
+        let error = ColumnMatch::new(&source, &target, &renamed).expect_err("twice");
+        assert_eq!(error.kind(), ErrorKind::Config);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::error::classify;
 use crate::settings::PostgresSettings;
 
 /// Name of every session of this tool in `pg_stat_activity`.
-pub(crate) const APPLICATION_NAME: &str = "migrate";
+pub const APPLICATION_NAME: &str = "migrate";
 
 /// Every session starts with these, for this session only and with no server right.
 ///

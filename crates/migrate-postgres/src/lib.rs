@@ -10,7 +10,7 @@ mod error;
 mod settings;
 mod statement;
 
-pub use database::Database;
+pub use database::{APPLICATION_NAME, Database};
 pub use error::{classify, sqlstate};
 pub use settings::{PostgresSettings, SslMode};
 pub use sqlx;

@@ -14,9 +14,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::sink::WriteSummary;
 use crate::source::Snapshot;
 use crate::status::{
-    Claim, Failure, Holder, Lease, LeaseToken, Outcome, PlanStore, Resume, RunHandle, RunId,
-    RunRequest, RunStore, Settled, TableHandle, TableId, TablePlan, TableProgress, TableRequest,
-    TableState, WorkItem, WorkKind, WorkQueue, WorkerId,
+    Adoption, Claim, Failure, Holder, KnownTable, Lease, LeaseToken, Outcome, PlanStore, RunHandle,
+    RunId, RunRequest, RunStore, Settled, TableHandle, TableId, TablePlan, TableProgress,
+    TableRequest, TableState, WorkItem, WorkKind, WorkQueue, WorkerId, adopt,
 };
 
 /// Crashes of one item after which it is not handed out again: it probably kills its workers.
@@ -94,47 +94,41 @@ impl State {
         self.table(lease.table())?.items.iter_mut().find(|item| item.work == *lease.item())
     }
 
-    fn run_is_open(&self, run: RunId) -> bool {
-        self.ended_runs.iter().all(|(ended, outcome)| {
-            *ended != run || !matches!(outcome, Outcome::Completed | Outcome::Superseded)
-        })
+    fn run_outcome(&self, run: RunId) -> Option<Outcome> {
+        self.ended_runs.iter().rev().find(|(ended, _)| *ended == run).map(|(_, outcome)| *outcome)
     }
 
-    /// Newest entry of a target that may be continued.
-    fn adoptable(&self, request: &TableRequest, resume: Resume) -> Option<&Table> {
-        let newest =
-            self.tables.iter().rev().find(|table| table.request.target == request.target)?;
-        let wanted = match resume {
-            Resume::Never => false,
-            Resume::Auto { .. } => self.run_is_open(newest.run),
-            Resume::Run(run) => newest.run == run,
-        };
-        (wanted
-            && newest.request.fingerprint == request.fingerprint
-            && newest.outcome != Some(Outcome::Superseded))
-        .then_some(newest)
+    fn known(&self) -> Vec<KnownTable> {
+        self.tables
+            .iter()
+            .map(|table| KnownTable {
+                id: table.id,
+                run: table.run,
+                target: table.request.target.clone(),
+                fingerprint: table.request.fingerprint.clone(),
+                outcome: table.outcome,
+                run_outcome: self.run_outcome(table.run),
+                silent_for: Duration::ZERO,
+            })
+            .filter(|table| table.outcome != Some(Outcome::Superseded))
+            .collect()
     }
 
-    fn supersede(&mut self, request: &TableRequest) -> Result<()> {
-        for table in &mut self.tables {
-            let ended = matches!(table.outcome, Some(Outcome::Completed | Outcome::Superseded));
-            if table.request.target != request.target || ended {
-                continue;
-            }
-            if let Some(holder) = table.items.iter().find_map(Item::live_holder) {
-                return Err(Error::new(
-                    code::TARGET_BUSY,
-                    format!("Another run is at work on {}", request.target),
-                )
-                .with("run", table.run)
-                .with("worker", &holder.worker)
-                .with_hint("wait until it has ended, or stop it"));
-            }
-            table.outcome = Some(Outcome::Superseded);
-            for item in &mut table.items {
-                if !matches!(item.status, Status::Completed) {
-                    item.status = Status::Failed;
-                }
+    fn supersede(&mut self, id: TableId) -> Result<()> {
+        let Some(table) = self.table(id) else { return Ok(()) };
+        if let Some(holder) = table.items.iter().find_map(Item::live_holder) {
+            return Err(Error::new(
+                code::TARGET_BUSY,
+                format!("Another run is at work on {}", table.request.target),
+            )
+            .with("run", table.run)
+            .with("worker", &holder.worker)
+            .with_hint("wait until it has ended, or stop it"));
+        }
+        table.outcome = Some(Outcome::Superseded);
+        for item in &mut table.items {
+            if !matches!(item.status, Status::Completed) {
+                item.status = Status::Failed;
             }
         }
         Ok(())
@@ -185,40 +179,31 @@ impl RunStore for MemoryStore {
 
     async fn begin_run(&self, request: &RunRequest) -> Result<RunHandle> {
         let mut state = lock(&self.state);
-        let adopted: Vec<Option<(TableId, RunId, bool)>> = request
-            .tables
-            .iter()
-            .map(|table| {
-                let found = state.adoptable(table, request.resume)?;
-                Some((found.id, found.run, found.outcome == Some(Outcome::Completed)))
-            })
-            .collect();
-        // Completed tables count as done only while their run is resumed for another table.
-        let resumed_runs: Vec<RunId> =
-            adopted.iter().flatten().filter(|(_, _, done)| !done).map(|(_, run, _)| *run).collect();
-        let run = resumed_runs.last().copied().unwrap_or(request.new_run);
+        let adoptions = adopt(request, &state.known())?;
+        for id in &adoptions.superseded {
+            state.supersede(*id)?;
+        }
         let mut tables = Vec::with_capacity(request.tables.len());
-        for (table, adopted) in request.tables.iter().zip(adopted) {
-            tables.push(match adopted {
-                Some((id, run, true)) if resumed_runs.contains(&run) => {
-                    TableHandle { id, run, state: TableState::Completed, notes: Vec::new() }
-                }
-                Some((id, run, false)) => {
+        let decided = adoptions.tables.iter().zip(adoptions.notes);
+        for (table, (adoption, notes)) in request.tables.iter().zip(decided) {
+            let (id, run, table_state) = match *adoption {
+                Adoption::Done(id, run) => (id, run, TableState::Completed),
+                Adoption::Resume(id, run) => {
                     if let Some(entry) = state.table(id) {
                         entry.reopen();
                     }
-                    TableHandle { id, run, state: TableState::Resumed, notes: Vec::new() }
+                    (id, run, TableState::Resumed)
                 }
-                _ => {
-                    state.supersede(table)?;
+                Adoption::Start => {
                     let id = TableId(i64::try_from(state.tables.len()).unwrap_or(i64::MAX));
-                    state.tables.push(Table::new(id, run, table.clone()));
-                    TableHandle { id, run, state: TableState::New, notes: Vec::new() }
+                    state.tables.push(Table::new(id, adoptions.run, table.clone()));
+                    (id, adoptions.run, TableState::New)
                 }
-            });
+            };
+            tables.push(TableHandle { id, run, state: table_state, notes });
         }
-        state.ended_runs.retain(|(ended, _)| *ended != run);
-        Ok(RunHandle { run, resumed: run != request.new_run, tables })
+        state.ended_runs.retain(|(ended, _)| *ended != adoptions.run);
+        Ok(RunHandle { run: adoptions.run, resumed: adoptions.resumed, tables })
     }
 
     async fn pin_snapshot(&self, run: RunId, source: &str, moment: &Snapshot) -> Result<Snapshot> {

@@ -3,6 +3,7 @@
 //! The store is the only truth about what has been done. Traits are narrow: code asks for the part
 //! that it uses, [`StatusStore`] joins them.
 
+mod adoption;
 mod plan;
 mod queue;
 mod run;
@@ -12,6 +13,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+pub use adoption::{Adoption, Adoptions, KnownTable, adopt};
 pub use plan::{PlanStore, TablePlan};
 pub use queue::{
     Claim, Failure, Holder, Lease, LeaseToken, Settled, WorkItem, WorkKind, WorkQueue, WorkerId,

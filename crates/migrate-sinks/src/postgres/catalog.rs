@@ -1,0 +1,153 @@
+//! What PostgreSQL's catalog says of a table.
+
+use std::sync::Arc;
+
+use migrate_core::{Column, Error, ErrorKind, Fill, Result, TableRef, TableSchema, closest, code};
+use migrate_postgres::classify;
+use sqlx::postgres::PgRow;
+use sqlx::{PgConnection, Row};
+
+use super::pg_type::PgType;
+
+/// A table as the catalog describes it.
+#[derive(Debug)]
+pub(super) struct LoadedTable {
+    pub(super) oid: i64,
+    pub(super) schema: Arc<TableSchema>,
+    /// One per column of `schema`.
+    pub(super) types: Vec<PgType>,
+}
+
+/// Loads a table by its exact name.
+///
+/// # Errors
+///
+/// [`code::TARGET_TABLE_MISSING`] with the nearest name; `Unsupported` for what COPY cannot fill.
+pub(super) async fn load_table(
+    connection: &mut PgConnection,
+    table: &TableRef,
+) -> Result<LoadedTable> {
+    let relation = sqlx::query(
+        "select c.oid::bigint as oid, c.relkind::text as kind from pg_class c \
+         join pg_namespace n on n.oid = c.relnamespace \
+         where n.nspname = $1 and c.relname = $2",
+    )
+    .bind(&table.schema)
+    .bind(&table.name)
+    .fetch_optional(&mut *connection)
+    .await
+    .map_err(|cause| catalog(cause, table))?;
+    let Some(relation) = relation else { return Err(missing(connection, table).await?) };
+    let kind: String = relation.try_get("kind").map_err(|cause| catalog(cause, table))?;
+    refuse_unless_table(&kind, table)?;
+    let oid: i64 = relation.try_get("oid").map_err(|cause| catalog(cause, table))?;
+
+    // A domain's own type and modifier count: COPY hands its base type to the domain's checks.
+    let rows = sqlx::query(
+        "with recursive base as ( \
+             select a.attnum, a.atttypid as type_id, a.atttypmod as modifier, false as not_null \
+             from pg_attribute a where a.attrelid = $1::oid and a.attnum > 0 and not a.attisdropped \
+             union all \
+             select b.attnum, t.typbasetype, \
+                    case when b.modifier = -1 then t.typtypmod else b.modifier end, t.typnotnull \
+             from base b join pg_type t on t.oid = b.type_id where t.typtype = 'd') \
+         select a.attname, format_type(a.atttypid, a.atttypmod) as native_type, \
+                t.typname, t.typtype::text as typtype, b.modifier, \
+                a.attnotnull or exists (select from base d where d.attnum = a.attnum and d.not_null) \
+                    as not_null, \
+                a.atthasdef or a.attidentity <> '' as has_default, a.attgenerated <> '' as generated \
+         from pg_attribute a \
+         join base b on b.attnum = a.attnum \
+         join pg_type t on t.oid = b.type_id and t.typtype <> 'd' \
+         where a.attrelid = $1::oid and a.attnum > 0 and not a.attisdropped \
+         order by a.attnum",
+    )
+    .bind(oid)
+    .fetch_all(connection)
+    .await
+    .map_err(|cause| catalog(cause, table))?;
+    let mut columns = Vec::with_capacity(rows.len());
+    let mut types = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let (column, pg_type) = column_of(row).map_err(|cause| catalog(cause, table))?;
+        columns.push(column);
+        types.push(pg_type);
+    }
+    let schema = Arc::new(TableSchema::new(table.clone(), columns));
+    Ok(LoadedTable { oid, schema, types })
+}
+
+fn column_of(row: &PgRow) -> Result<(Column, PgType), sqlx::Error> {
+    let kind: String = row.try_get("typtype")?;
+    let pg_type = PgType::new(
+        row.try_get("typname")?,
+        kind.chars().next().unwrap_or('b'),
+        row.try_get("modifier")?,
+    );
+    let fill = if row.try_get("generated")? {
+        Fill::Generated
+    } else if row.try_get("has_default")? {
+        Fill::Default
+    } else {
+        Fill::Nothing
+    };
+    let name: String = row.try_get("attname")?;
+    let native: String = row.try_get("native_type")?;
+    let column = Column::new(name, pg_type.column_type(), native)
+        .with_nullable(!row.try_get::<bool, _>("not_null")?)
+        .with_fill(fill);
+    Ok((column, pg_type))
+}
+
+fn refuse_unless_table(kind: &str, table: &TableRef) -> Result<()> {
+    let what = match kind {
+        // Ordinary and partitioned tables.
+        "r" | "p" => return Ok(()),
+        "v" => "a view",
+        "m" => "a materialized view",
+        "f" => "a foreign table",
+        _ => "not a table",
+    };
+    Err(Error::new(ErrorKind::Unsupported, format!("The target {table} is {what}"))
+        .with_hint("name the table that rows are to be stored in"))
+}
+
+/// Tells a missing schema from a missing table and offers the nearest name.
+async fn missing(connection: &mut PgConnection, table: &TableRef) -> Result<Error> {
+    let schema = table.schema.as_deref().unwrap_or_default();
+    let has_schema: bool =
+        sqlx::query_scalar("select exists (select from pg_namespace where nspname = $1)")
+            .bind(schema)
+            .fetch_one(&mut *connection)
+            .await
+            .map_err(|cause| catalog(cause, table))?;
+    if !has_schema {
+        return Ok(Error::new(
+            code::TARGET_TABLE_MISSING,
+            format!("Target schema \"{schema}\" does not exist"),
+        )
+        .with("table", table)
+        .with_hint(format!("create schema \"{schema}\", or correct `target_pg_schema`")));
+    }
+    let names: Vec<String> = sqlx::query_scalar(
+        "select relname::text from pg_class c join pg_namespace n on n.oid = c.relnamespace \
+         where n.nspname = $1 and c.relkind in ('r', 'p')",
+    )
+    .bind(schema)
+    .fetch_all(connection)
+    .await
+    .map_err(|cause| catalog(cause, table))?;
+    let hint = match closest(&table.name, names.iter().map(String::as_str)) {
+        Some(near) => format!(
+            "create it, or did you mean {near}? A name with capitals must be quoted in the \
+             configuration: \"target\": \"\\\"{near}\\\"\""
+        ),
+        None => "create it, or correct `target`".to_owned(),
+    };
+    Ok(Error::new(code::TARGET_TABLE_MISSING, format!("Target table {table} not found"))
+        .with_hint(hint))
+}
+
+pub(super) fn catalog(cause: sqlx::Error, table: &TableRef) -> Error {
+    classify("Cannot read PostgreSQL's catalog", cause).with("table", table)
+}

@@ -1,0 +1,55 @@
+//! The PostgreSQL sink.
+
+mod catalog;
+mod copy_binary;
+mod pg_type;
+mod prepare;
+mod session;
+mod table;
+mod write;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use migrate_core::{Result, Sink, SinkTable, TableRef};
+use migrate_postgres::{Database, classify, sqlx};
+
+use catalog::load_table;
+use table::PgSinkTable;
+
+/// One PostgreSQL database as a sink. Cheap to clone.
+///
+/// Each chunk is one transaction: COPY BINARY, then the chunk's completion, then COMMIT.
+#[derive(Debug, Clone)]
+pub struct PgSink {
+    database: Database,
+}
+
+impl PgSink {
+    /// Writes to this database.
+    pub fn new(database: Database) -> Self {
+        Self { database }
+    }
+}
+
+#[async_trait]
+impl Sink for PgSink {
+    fn name(&self) -> String {
+        format!("PostgreSQL {}", self.database.address())
+    }
+
+    async fn check(&self) -> Result<()> {
+        sqlx::query("select 1").execute(self.database.pool()).await.map(|_answer| ()).map_err(
+            |cause| {
+                classify("PostgreSQL does not answer", cause)
+                    .with("address", self.database.address())
+            },
+        )
+    }
+
+    async fn open(&self, table: &TableRef) -> Result<Arc<dyn SinkTable>> {
+        let mut connection = self.database.acquire().await?;
+        let loaded = load_table(&mut connection, table).await?;
+        Ok(Arc::new(PgSinkTable::new(self.database.clone(), loaded)))
+    }
+}

@@ -1,0 +1,118 @@
+//! One chunk, one transaction: COPY, the chunk's completion, COMMIT.
+
+use futures::StreamExt;
+use migrate_core::{
+    BatchStream, CommitDomain, CommitRecord, Error, ErrorKind, Result, TableRef, WriteSummary, code,
+};
+use migrate_postgres::{classify, execute, sqlx};
+use sqlx::{Connection, PgConnection};
+
+use super::copy_binary::{HEADER, RowEncoder, TRAILER};
+
+/// How much is sent at once. Larger messages do not speed COPY up; smaller ones cost system calls.
+const MESSAGE_BYTES: usize = 256 << 10;
+
+/// Everything that one chunk's transaction needs.
+pub(super) struct Transfer<'a> {
+    pub(super) table: &'a TableRef,
+    pub(super) domain: &'a CommitDomain,
+    pub(super) copy_statement: String,
+    pub(super) encoder: RowEncoder,
+    pub(super) record: Option<&'a dyn CommitRecord>,
+}
+
+impl Transfer<'_> {
+    /// Writes all batches and commits. On an error the transaction is left open; the caller closes
+    /// the connection.
+    pub(super) async fn run(
+        self,
+        connection: &mut PgConnection,
+        batches: BatchStream,
+    ) -> Result<WriteSummary> {
+        let mut tx = connection.begin().await.map_err(|cause| self.failed(cause))?;
+        let summary = self.copy(&mut tx, batches).await?;
+        // Last before COMMIT, so that nobody waits long for the row that it changes.
+        apply_record(&mut tx, self.record, self.domain, &summary).await?;
+        tx.commit().await.map_err(|cause| self.failed(cause))?;
+        Ok(summary)
+    }
+
+    async fn copy(
+        &self,
+        connection: &mut PgConnection,
+        mut batches: BatchStream,
+    ) -> Result<WriteSummary> {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the one place; names are quoted by SqlBuilder"
+        )]
+        let copy = connection.copy_in_raw(&self.copy_statement).await;
+        let mut copy = copy.map_err(|cause| self.failed(cause))?;
+        let mut buffer = Vec::with_capacity(MESSAGE_BYTES + MESSAGE_BYTES / 4);
+        buffer.extend_from_slice(HEADER);
+        let mut rows_read = 0_u64;
+        let mut bytes = 0_u64;
+        while let Some(batch) = batches.next().await {
+            let batch = batch?;
+            let mut row = 0;
+            while row < batch.num_rows() {
+                row = self.encoder.encode(&batch, row, MESSAGE_BYTES, &mut buffer)?;
+                if buffer.len() >= MESSAGE_BYTES {
+                    copy.send(buffer.as_slice()).await.map_err(|cause| self.failed(cause))?;
+                    bytes += buffer.len() as u64;
+                    buffer.clear();
+                }
+            }
+            rows_read += batch.num_rows() as u64;
+        }
+        buffer.extend_from_slice(TRAILER);
+        copy.send(buffer.as_slice()).await.map_err(|cause| self.failed(cause))?;
+        bytes += buffer.len() as u64;
+        let rows_inserted = copy.finish().await.map_err(|cause| self.failed(cause))?;
+        if rows_inserted != rows_read {
+            return Err(Error::new(
+                code::VALUE_REFUSED,
+                format!("PostgreSQL stored {rows_inserted} of {rows_read} rows"),
+            )
+            .with("table", self.table)
+            .with_hint("a trigger or rule of the table drops rows; disable it for the load"));
+        }
+        Ok(WriteSummary { rows_read, rows_inserted, bytes, ..WriteSummary::default() })
+    }
+
+    fn failed(&self, cause: sqlx::Error) -> Error {
+        classify("PostgreSQL refused the chunk", cause).with("table", self.table)
+    }
+}
+
+/// Runs a status change in the transaction of the work that it belongs to.
+///
+/// # Errors
+///
+/// `LeaseLost` when the lease is gone; `Internal` when the record belongs to another database.
+pub(super) async fn apply_record(
+    connection: &mut PgConnection,
+    record: Option<&dyn CommitRecord>,
+    domain: &CommitDomain,
+    summary: &WriteSummary,
+) -> Result<()> {
+    let Some(record) = record else { return Ok(()) };
+    if record.domain() != domain {
+        return Err(Error::new(
+            ErrorKind::Internal,
+            "The status tables are in another database than the target",
+        )
+        .with("status", record.domain())
+        .with("target", domain)
+        .with_hint("report this: the engine must not pair them"));
+    }
+    let changed = execute(connection, &record.statement(summary))
+        .await
+        .map_err(|cause| classify("Cannot record the work as done", cause))?;
+    if changed == 1 {
+        Ok(())
+    } else {
+        Err(Error::new(ErrorKind::LeaseLost, "Another worker owns this work now")
+            .with_hint("nothing to do: its transaction counts, this one is rolled back"))
+    }
+}

@@ -1,0 +1,216 @@
+//! Runs and the ends of tables.
+
+use async_trait::async_trait;
+use migrate_core::{
+    Adoption, CommitDomain, Error, ErrorKind, Outcome, Result, RunHandle, RunId, RunRequest,
+    RunStore, Snapshot, TableHandle, TableId, TableProgress, TableState, adopt,
+};
+use migrate_postgres::sqlx;
+use sqlx::postgres::PgRow;
+use sqlx::{PgConnection, Row};
+
+use super::{PgStatusStore, adoption, count, ledger};
+
+/// Makes this transaction durable before its answer, and with it every earlier one.
+const DURABLE: &str = "set local synchronous_commit = on";
+
+#[async_trait]
+impl RunStore for PgStatusStore {
+    fn commit_domain(&self) -> Option<&CommitDomain> {
+        Some(self.database.domain())
+    }
+
+    async fn install(&self) -> Result<()> {
+        self.install_schema().await
+    }
+
+    async fn begin_run(&self, request: &RunRequest) -> Result<RunHandle> {
+        let mut tx = self.database.pool().begin().await.map_err(ledger)?;
+        adoption::lock_targets(&mut tx, &request.tables).await?;
+        let known = adoption::known_tables(&mut tx, &request.tables).await?;
+        let adoptions = adopt(request, &known)?;
+        adoption::supersede(&mut tx, &adoptions.superseded).await?;
+        adoption::open_run(&mut tx, &adoptions, request).await?;
+        let mut resumed = Vec::new();
+        let mut tables = Vec::with_capacity(request.tables.len());
+        let decided = adoptions.tables.iter().zip(adoptions.notes);
+        for (table, (decision, notes)) in request.tables.iter().zip(decided) {
+            let (id, run, state) = match *decision {
+                Adoption::Done(id, run) => (id, run, TableState::Completed),
+                Adoption::Resume(id, run) => {
+                    resumed.push(id);
+                    (id, run, TableState::Resumed)
+                }
+                Adoption::Start => {
+                    let id = adoption::add_table(&mut tx, adoptions.run, table).await?;
+                    (id, adoptions.run, TableState::New)
+                }
+            };
+            tables.push(TableHandle { id, run, state, notes });
+        }
+        adoption::reopen(&mut tx, &resumed).await?;
+        let stale_runs = runs_of(&mut tx, &adoptions.superseded).await?;
+        for run in stale_runs.into_iter().filter(|run| *run != adoptions.run) {
+            close_run(&mut tx, run).await?;
+        }
+        tx.commit().await.map_err(ledger)?;
+        Ok(RunHandle { run: adoptions.run, resumed: adoptions.resumed, tables })
+    }
+
+    async fn pin_snapshot(&self, run: RunId, source: &str, moment: &Snapshot) -> Result<Snapshot> {
+        // The no-op update makes the row visible to `returning` for whoever came second.
+        sqlx::query_scalar(
+            "insert into migration_status.migration_snapshots as s (run_id, source_name, moment) \
+             values ($1, $2, $3) \
+             on conflict (run_id, source_name) do update set moment = s.moment returning moment",
+        )
+        .bind(run.0)
+        .bind(source)
+        .bind(moment.as_str())
+        .fetch_one(self.database.pool())
+        .await
+        .map(|moment: String| Snapshot::new(moment))
+        .map_err(ledger)
+    }
+
+    async fn progress(&self, tables: &[TableId]) -> Result<Vec<TableProgress>> {
+        let ids: Vec<i64> = tables.iter().map(|table| table.0).collect();
+        let rows = sqlx::query(
+            "select t.table_id, t.status, t.total_chunks, t.completed_chunks, t.failed_chunks, \
+                    t.total_rows_copied, \
+                    (select i.error_message from migration_status.migration_work_items i \
+                     where i.table_id = t.table_id and i.status = 'failed' \
+                     order by i.item_id limit 1) as first_failure \
+             from migration_status.migration_table_status t where t.table_id = any($1)",
+        )
+        .bind(&ids)
+        .fetch_all(self.database.pool())
+        .await
+        .map_err(ledger)?;
+        rows.iter().map(|row| progress_of(row).map_err(ledger)).collect()
+    }
+
+    async fn finish_table(
+        &self,
+        table: TableId,
+        outcome: Outcome,
+        reason: Option<&str>,
+    ) -> Result<()> {
+        let mut tx = self.database.pool().begin().await.map_err(ledger)?;
+        sqlx::query(DURABLE).execute(&mut *tx).await.map_err(ledger)?;
+        let complete = matches!(outcome, Outcome::Completed | Outcome::CompletedWithRejects);
+        let changed = sqlx::query(
+            "update migration_status.migration_table_status t \
+             set status = $2, error_message = $3, completed_at = now() \
+             where table_id = $1 \
+               and status not in ('completed', 'completed_with_rejects', 'superseded') \
+               and (not $4 or (t.plan is not null and not exists ( \
+                    select from migration_status.migration_work_items i \
+                    where i.table_id = t.table_id and i.status <> 'completed')))",
+        )
+        .bind(table.0)
+        .bind(outcome.as_str())
+        .bind(reason)
+        .bind(complete)
+        .execute(&mut *tx)
+        .await
+        .map_err(ledger)?
+        .rows_affected();
+        if changed == 1 {
+            return tx.commit().await.map_err(ledger);
+        }
+        let status: Option<String> = sqlx::query_scalar(
+            "select status from migration_status.migration_table_status where table_id = $1",
+        )
+        .bind(table.0)
+        .fetch_optional(&mut *tx)
+        .await
+        .map_err(ledger)?;
+        match status.as_deref().and_then(Outcome::parse) {
+            // Another process of the run was faster; what it found holds.
+            Some(Outcome::Completed | Outcome::CompletedWithRejects) => Ok(()),
+            Some(Outcome::Superseded) => {
+                Err(Error::new(ErrorKind::LeaseLost, "A newer run has taken over the table")
+                    .with_hint("nothing to do: the newer run loads it"))
+            }
+            _ => Err(Error::new(ErrorKind::Internal, "A table with work left cannot be completed")
+                .with("table", table)
+                .with_hint("report this with the log of the run")),
+        }
+    }
+
+    async fn finish_run(&self, run: RunId) -> Result<Option<Outcome>> {
+        let mut tx = self.database.pool().begin().await.map_err(ledger)?;
+        sqlx::query(DURABLE).execute(&mut *tx).await.map_err(ledger)?;
+        let outcome = close_run(&mut tx, run).await?;
+        tx.commit().await.map_err(ledger)?;
+        Ok(outcome)
+    }
+}
+
+fn progress_of(row: &PgRow) -> Result<TableProgress, sqlx::Error> {
+    let number = |column: &str| row.try_get::<i32, _>(column).map(|value| count(value.into()));
+    let mut progress = TableProgress::empty(TableId(row.try_get("table_id")?));
+    progress.outcome = Outcome::parse(row.try_get("status")?);
+    progress.chunk_count = number("total_chunks")?;
+    progress.completed_chunk_count = number("completed_chunks")?;
+    progress.failed_chunk_count = number("failed_chunks")?;
+    progress.row_count = count(row.try_get("total_rows_copied")?);
+    progress.first_failure = row.try_get("first_failure")?;
+    Ok(progress)
+}
+
+async fn runs_of(connection: &mut PgConnection, tables: &[TableId]) -> Result<Vec<RunId>> {
+    if tables.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ids: Vec<i64> = tables.iter().map(|table| table.0).collect();
+    let runs = sqlx::query_scalar(
+        "select distinct run_id from migration_status.migration_table_status \
+         where table_id = any($1)",
+    )
+    .bind(&ids)
+    .fetch_all(connection)
+    .await
+    .map_err(ledger)?;
+    Ok(runs.into_iter().map(RunId).collect())
+}
+
+/// Gives the run the outcome of its tables, once all of them have one.
+async fn close_run(connection: &mut PgConnection, run: RunId) -> Result<Option<Outcome>> {
+    sqlx::query("select from migration_status.migration_runs where run_id = $1 for update")
+        .bind(run.0)
+        .execute(&mut *connection)
+        .await
+        .map_err(ledger)?;
+    let statuses: Vec<String> = sqlx::query_scalar(
+        "select status from migration_status.migration_table_status where run_id = $1",
+    )
+    .bind(run.0)
+    .fetch_all(&mut *connection)
+    .await
+    .map_err(ledger)?;
+    let outcomes: Option<Vec<Outcome>> =
+        statuses.iter().map(|status| Outcome::parse(status)).collect();
+    let Some(outcome) = outcomes.map(Outcome::of_run) else { return Ok(None) };
+    sqlx::query(
+        "update migration_status.migration_runs r \
+         set status = $2, completed_at = now(), heartbeat_at = now(), \
+             total_tables = t.total, completed_tables = t.completed, failed_tables = t.failed, \
+             total_rows_copied = t.copied, error_message = t.message \
+         from (select count(*) as total, \
+                      count(*) filter (where status in ('completed', 'completed_with_rejects')) \
+                          as completed, \
+                      count(*) filter (where status in ('failed', 'partial')) as failed, \
+                      coalesce(sum(total_rows_copied), 0) as copied, \
+                      min(error_message) as message \
+               from migration_status.migration_table_status where run_id = $1) t \
+         where r.run_id = $1",
+    )
+    .bind(run.0)
+    .bind(outcome.as_str())
+    .execute(connection)
+    .await
+    .map_err(ledger)?;
+    Ok(Some(outcome))
+}
