@@ -1,0 +1,26 @@
+//! Chunking strategies: how a table is cut into the units of resume and retry.
+//!
+//! Every strategy keeps one promise: each row of the filtered table is in exactly one chunk, rows
+//! with a NULL key included. Strategies that cut by value get it from
+//! [`Predicate::partition`](migrate_core::Predicate::partition).
+//!
+//! ```
+//! use migrate_chunking::StrategyRegistry;
+//!
+//! let error = StrategyRegistry::with_builtins().build("numeric_rang", None).unwrap_err();
+//! assert!(error.to_string().contains("did you mean numeric_range?"), "{error}");
+//! ```
+#![forbid(unsafe_code)]
+
+mod auto;
+mod numeric_range;
+mod registry;
+mod row_groups;
+mod single;
+
+pub use auto::Auto;
+pub use migrate_core::{ChunkPlan, ChunkingStrategy, PlanInput};
+pub use numeric_range::NumericRange;
+pub use registry::StrategyRegistry;
+pub use row_groups::RowGroups;
+pub use single::Single;

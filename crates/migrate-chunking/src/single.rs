@@ -1,0 +1,24 @@
+//! The whole table in one chunk.
+
+use async_trait::async_trait;
+use migrate_core::{ChunkPlan, ChunkingStrategy, Extent, PlanInput, Predicate, Result};
+use serde::Deserialize;
+
+/// Everything in one chunk: for small tables, and for tables without a usable key. Rows are
+/// streamed, so the size of the chunk costs no memory; but a failure repeats all of it.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Single {}
+
+#[async_trait]
+impl ChunkingStrategy for Single {
+    fn name(&self) -> &'static str {
+        "single"
+    }
+
+    async fn plan(&self, input: PlanInput<'_>) -> Result<ChunkPlan> {
+        let rows = input.table.count(input.filter).await?;
+        let everything = Extent::Rows { predicate: Predicate::All };
+        Ok(ChunkPlan::new(self.name(), "one chunk for the whole table", [(everything, Some(rows))]))
+    }
+}

@@ -1,0 +1,139 @@
+//! One Parquet file: its footer, its identity, its columns as ours.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use md5::{Digest, Md5};
+use migrate_core::arrow::datatypes::{DataType, SchemaRef};
+use migrate_core::value::Bytes;
+use migrate_core::{Column, ColumnType, Error, ErrorKind, ObjectStat, Result};
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
+use parquet::basic::LogicalType;
+use parquet::file::reader::{ChunkReader, Length};
+
+/// A file whose footer has been read.
+#[derive(Debug, Clone)]
+pub(super) struct ParquetFile {
+    pub(super) path: PathBuf,
+    pub(super) metadata: ArrowReaderMetadata,
+    pub(super) fingerprint: String,
+}
+
+impl ParquetFile {
+    /// Reads the footer.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound`, `Auth` or `DataInvalid`, naming the file.
+    pub(super) fn open(path: &Path) -> Result<Self> {
+        let file = File::open(path).map_err(|cause| unreadable(path, cause))?;
+        // Types come from Parquet itself; what a writer noted of its own in-memory types would
+        // only add casts.
+        let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+        let metadata =
+            ArrowReaderMetadata::load(&file, options).map_err(|cause| damaged(path, cause))?;
+        let fingerprint = fingerprint(&file).map_err(|cause| damaged(path, cause))?;
+        Ok(Self { path: path.to_owned(), metadata, fingerprint })
+    }
+
+    /// Opens the file again for reading rows, with the footer that is known.
+    pub(super) fn reader(&self) -> Result<File> {
+        File::open(&self.path).map_err(|cause| unreadable(&self.path, cause))
+    }
+
+    pub(super) fn arrow_schema(&self) -> &SchemaRef {
+        self.metadata.schema()
+    }
+
+    pub(super) fn stat(&self) -> ObjectStat {
+        let groups = self.metadata.metadata().row_groups();
+        ObjectStat {
+            uri: self.path.display().to_string(),
+            fingerprint: self.fingerprint.clone(),
+            row_group_rows: groups
+                .iter()
+                .map(|group| u64::try_from(group.num_rows()).unwrap_or_default())
+                .collect(),
+        }
+    }
+
+    /// Average uncompressed bytes per row, at least 1.
+    pub(super) fn row_bytes(&self) -> u64 {
+        let groups = self.metadata.metadata().row_groups();
+        let total = |count: fn(&parquet::file::metadata::RowGroupMetaData) -> i64| -> u64 {
+            groups.iter().map(|group| u64::try_from(count(group)).unwrap_or_default()).sum()
+        };
+        let bytes = total(parquet::file::metadata::RowGroupMetaData::total_byte_size);
+        (bytes / total(parquet::file::metadata::RowGroupMetaData::num_rows).max(1)).max(1)
+    }
+
+    /// The columns in our types.
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported` for nested columns, naming file and column.
+    pub(super) fn columns(&self) -> Result<Vec<Column>> {
+        let roots = self.metadata.parquet_schema().root_schema().get_fields();
+        self.arrow_schema()
+            .fields()
+            .iter()
+            .zip(roots)
+            .map(|(field, root)| {
+                let logical = root.get_basic_info().logical_type_ref();
+                let column_type = match (logical, field.data_type()) {
+                    (Some(LogicalType::Uuid), _) => Some(ColumnType::Uuid),
+                    (Some(LogicalType::Json), _) => Some(ColumnType::Json),
+                    (_, data_type) => ColumnType::of_arrow(data_type),
+                };
+                let column_type =
+                    column_type.ok_or_else(|| self.unsupported(field.name(), field.data_type()))?;
+                let native = field.data_type().to_string();
+                Ok(Column::new(field.name().as_str(), column_type, native)
+                    .with_nullable(field.is_nullable()))
+            })
+            .collect()
+    }
+
+    fn unsupported(&self, column: &str, data_type: &DataType) -> Error {
+        Error::new(
+            ErrorKind::Unsupported,
+            format!("Column \"{column}\" has the unsupported type {data_type}"),
+        )
+        .with("file", self.path.display())
+        .with_hint("write the file again with this column as JSON text, or without it")
+    }
+}
+
+/// Length and a digest of the footer, which holds the sizes and places of all pages.
+fn fingerprint(file: &File) -> parquet::errors::Result<String> {
+    const TAIL: u64 = 8;
+    let length = file.len();
+    let tail = file.get_bytes(length.saturating_sub(TAIL), 8)?;
+    let footer_length = tail
+        .get(..4)
+        .and_then(|bytes| <[u8; 4]>::try_from(bytes).ok())
+        .map(u32::from_le_bytes)
+        .unwrap_or_default();
+    let start = length.saturating_sub(TAIL + u64::from(footer_length));
+    let footer = file.get_bytes(start, usize::try_from(footer_length).unwrap_or_default())?;
+    let digest = Bytes::from(Md5::digest(&footer).to_vec());
+    Ok(format!("{length}-{digest}"))
+}
+
+fn unreadable(path: &Path, cause: std::io::Error) -> Error {
+    let kind = match cause.kind() {
+        std::io::ErrorKind::PermissionDenied => ErrorKind::Auth,
+        _ => ErrorKind::NotFound,
+    };
+    Error::new(kind, "Cannot open a Parquet file")
+        .with("file", path.display())
+        .with_hint("check that the file is there and readable")
+        .with_source(cause)
+}
+
+pub(super) fn damaged(path: &Path, cause: parquet::errors::ParquetError) -> Error {
+    Error::new(ErrorKind::DataInvalid, "Cannot read a Parquet file")
+        .with("file", path.display())
+        .with_hint("check that the file is complete Parquet; fetch or write it again")
+        .with_source(cause)
+}

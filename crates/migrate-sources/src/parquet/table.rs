@@ -1,0 +1,181 @@
+//! One table of Parquet files.
+
+use std::num::NonZeroU64;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures::TryStreamExt;
+use migrate_core::arrow::array::RecordBatch;
+use migrate_core::value::for_each_scalar;
+use migrate_core::{
+    BatchStream, ColumnName, Error, ErrorKind, Extent, KeyHistogram, ObjectStat, Predicate,
+    Pushdown, Result, RunContext, ScanRequest, Snapshot, SourceTable, TableRef, TableSchema, code,
+};
+
+use super::file::ParquetFile;
+use super::read::{Part, read_parts};
+
+/// The files are immutable: the table's version is the identity of all of them.
+#[derive(Debug)]
+pub(super) struct ParquetTable {
+    schema: Arc<TableSchema>,
+    files: Vec<Arc<ParquetFile>>,
+    snapshot: Snapshot,
+}
+
+impl ParquetTable {
+    /// Reads the footers of all files.
+    ///
+    /// # Errors
+    ///
+    /// `SchemaMismatch` when the files differ; [`code::SNAPSHOT_EXPIRED`] when they are not the
+    /// wanted version.
+    pub(super) fn open(
+        table: TableRef,
+        paths: &[PathBuf],
+        wanted: Option<&Snapshot>,
+    ) -> Result<Self> {
+        let files = paths
+            .iter()
+            .map(|path| ParquetFile::open(path).map(Arc::new))
+            .collect::<Result<Vec<_>>>()?;
+        let fingerprints: Vec<_> = files.iter().map(|file| file.fingerprint.as_str()).collect();
+        let snapshot = Snapshot::new(fingerprints.join("+"));
+        if wanted.is_some_and(|wanted| *wanted != snapshot) {
+            return Err(Error::new(
+                code::SNAPSHOT_EXPIRED,
+                format!("The files of {table} have changed since the load was planned"),
+            )
+            .with_hint("start anew with --no-resume"));
+        }
+        let first = files.first().ok_or_else(|| {
+            Error::new(code::SOURCE_TABLE_MISSING, format!("No Parquet file for {table}"))
+                .with_hint("correct `source`, or `path`")
+        })?;
+        let mut columns = first.columns()?;
+        for file in files.iter().skip(1) {
+            let others = file.columns()?;
+            if others.len() != columns.len() {
+                return Err(unlike(first, file));
+            }
+            for (column, other) in columns.iter_mut().zip(others) {
+                if column.name != other.name || column.column_type != other.column_type {
+                    return Err(unlike(first, file).with("column", &other.name));
+                }
+                column.nullable |= other.nullable;
+            }
+        }
+        Ok(Self { schema: Arc::new(TableSchema::new(table, columns)), files, snapshot })
+    }
+
+    fn parts(&self, extent: &Extent) -> Result<Vec<Part>> {
+        match extent {
+            Extent::Rows { .. } => {
+                Ok(self.files.iter().map(|file| Part::whole(Arc::clone(file))).collect())
+            }
+            Extent::Object { uri, row_groups, fingerprint } => {
+                let file = self
+                    .files
+                    .iter()
+                    .find(|file| file.path.as_os_str() == uri.as_str())
+                    .filter(|file| file.fingerprint == *fingerprint)
+                    .ok_or_else(|| {
+                        Error::new(code::SNAPSHOT_EXPIRED, "A planned file is gone or has changed")
+                            .with("file", uri)
+                            .with_hint("start anew with --no-resume")
+                    })?;
+                Ok(vec![Part { file: Arc::clone(file), row_groups: row_groups.clone() }])
+            }
+            other => Err(Error::new(ErrorKind::Unsupported, format!("Cannot read {other}"))),
+        }
+    }
+
+    /// Scans selected columns, for counts and keys.
+    async fn rows(&self, columns: Vec<ColumnName>, filter: &Predicate) -> Result<BatchStream> {
+        let everything = Extent::Rows { predicate: Predicate::All };
+        let request = ScanRequest::new(columns, everything).with_filter(filter.clone());
+        self.scan(request, &RunContext::new()).await
+    }
+}
+
+fn unlike(first: &ParquetFile, other: &ParquetFile) -> Error {
+    Error::new(ErrorKind::SchemaMismatch, "The files of one table have different columns")
+        .with("file", other.path.display())
+        .with("unlike", first.path.display())
+        .with_hint("name files of one kind in `source`, or give each kind its own table")
+}
+
+#[async_trait]
+impl SourceTable for ParquetTable {
+    fn schema(&self) -> &Arc<TableSchema> {
+        &self.schema
+    }
+
+    fn snapshot(&self) -> Option<&Snapshot> {
+        Some(&self.snapshot)
+    }
+
+    fn pushdown(&self, predicate: &Predicate) -> Pushdown {
+        match predicate.raw_part() {
+            None => Pushdown::Exact,
+            Some(_) => Pushdown::Unsupported,
+        }
+    }
+
+    fn scan_memory_bytes(&self) -> u64 {
+        // Pages are decoded one at a time; a page of each column and its dictionary.
+        let columns = self.schema.columns.len() as u64;
+        columns * (2 << 20)
+    }
+
+    async fn count(&self, filter: &Predicate) -> Result<u64> {
+        if *filter == Predicate::All {
+            let stats = self.files.iter().map(|file| file.stat());
+            return Ok(stats.flat_map(|stat| stat.row_group_rows).sum());
+        }
+        let columns = filter.columns().into_iter().cloned().collect();
+        let batches = self.rows(columns, filter).await?;
+        batches.try_fold(0, |rows, batch| async move { Ok(rows + batch.num_rows() as u64) }).await
+    }
+
+    async fn key_histogram(
+        &self,
+        key: &ColumnName,
+        depth_rows: NonZeroU64,
+        filter: &Predicate,
+    ) -> Result<KeyHistogram> {
+        self.schema.require(key)?;
+        let batches: Vec<RecordBatch> =
+            self.rows(vec![key.clone()], filter).await?.try_collect().await?;
+        let mut keys = Vec::new();
+        for column in batches.iter().filter_map(|batch| batch.columns().first()) {
+            for_each_scalar(column, key, |value| {
+                keys.push(value);
+                Ok(())
+            })?;
+        }
+        Ok(KeyHistogram::count(keys, depth_rows))
+    }
+
+    async fn objects(&self) -> Result<Vec<ObjectStat>> {
+        Ok(self.files.iter().map(|file| file.stat()).collect())
+    }
+
+    async fn scan(&self, request: ScanRequest, cx: &RunContext) -> Result<BatchStream> {
+        let parts = self.parts(&request.extent)?;
+        let predicate = match request.extent {
+            Extent::Rows { predicate } => predicate.and(request.filter),
+            _ => request.filter,
+        };
+        let row_bytes = self.files.iter().map(|file| file.row_bytes()).max().unwrap_or(1);
+        let rows = request.batch_rows.get().min(request.batch_bytes.get() / row_bytes).max(1);
+        let selection = super::read::Selection {
+            output: self.schema.arrow(&request.columns)?,
+            predicate,
+            schema: Arc::clone(&self.schema),
+            batch_rows: usize::try_from(rows).unwrap_or(usize::MAX),
+        };
+        read_parts(parts, selection, cx)
+    }
+}
