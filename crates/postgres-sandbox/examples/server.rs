@@ -3,11 +3,23 @@
 //! `cargo run -p postgres-sandbox --example server`.
 
 use std::io::{self, Read as _};
+use std::process::ExitCode;
 
 use postgres_sandbox::{Installation, Search, Server, ServerOptions};
 
+#[expect(clippy::print_stderr, reason = "the message of an error is for people")]
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
 #[expect(clippy::print_stdout, reason = "an example shows its result")]
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn run() -> Result<(), Box<dyn std::error::Error>> {
     let search = Search::new().with_report(|step| println!("search={step}"));
     let installation = Installation::find(&search)?;
     let server = Server::start(&installation, ServerOptions::new())?;

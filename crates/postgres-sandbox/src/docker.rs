@@ -6,6 +6,7 @@
 use std::fmt;
 use std::thread;
 
+use testcontainers::core::wait::LogWaitStrategy;
 use testcontainers::core::{IntoContainerPort, WaitFor};
 use testcontainers::runners::SyncRunner;
 use testcontainers::{Container, ContainerRequest, GenericImage, ImageExt};
@@ -20,8 +21,9 @@ const IMAGE: &str = "postgres";
 const TAG: &str = "17";
 const IMAGE_WITH_TAG: &str = "postgres:17";
 const PORT: u16 = 5432;
-/// The image starts the server twice; the second time it is open to connections from outside.
-const READY: &str = "listening on IPv4 address";
+/// The image starts the server twice: first for itself alone, to set it up.
+const READY: &str = "database system is ready to accept connections";
+const READY_TIMES: usize = 2;
 
 /// Gets the image, which also shows whether a daemon answers; a Docker program on the search path
 /// proves nothing.
@@ -34,7 +36,7 @@ pub(crate) fn pull() -> Result<(&'static str, Version), String> {
 fn image() -> GenericImage {
     GenericImage::new(IMAGE, TAG)
         .with_exposed_port(PORT.tcp())
-        .with_wait_for(WaitFor::message_on_stderr(READY))
+        .with_wait_for(WaitFor::log(LogWaitStrategy::stderr(READY).with_times(READY_TIMES)))
 }
 
 /// A container that runs until this value is dropped.

@@ -15,7 +15,7 @@ use crate::version::OLDEST_MAJOR;
 pub enum Error {
     /// No server was found and none could be fetched.
     #[error(
-        "No PostgreSQL server of version {OLDEST_MAJOR} or newer found{}; fix, one of:{}",
+        "No PostgreSQL server of version {OLDEST_MAJOR} or newer found:{}\nfix, one of:{}",
         indented(steps),
         indented(remedies)
     )]

@@ -32,6 +32,11 @@ pub enum Step {
         /// Folder of the lists: the system's or a private one.
         lists: PathBuf,
     },
+    /// The system's package lists do not lead to a server; others are tried.
+    ListsUnfit {
+        /// Why.
+        reason: String,
+    },
     /// No server was found; packages are being downloaded.
     Fetching {
         /// The server package, such as `postgresql-15`.
@@ -81,6 +86,9 @@ impl fmt::Display for Step {
             }
             Self::UpdatingLists { lists } => {
                 write!(formatter, "updating the package lists in {}", lists.display())
+            }
+            Self::ListsUnfit { reason } => {
+                write!(formatter, "the system's package lists do not serve: {reason}")
             }
             Self::Fetching { package, size_bytes, into } => write!(
                 formatter,

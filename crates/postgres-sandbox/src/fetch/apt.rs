@@ -68,18 +68,18 @@ pub(super) fn fetch(
         ways.push(Lists::SystemUpdated);
     }
     ways.push(Lists::Private);
-    let mut last = FetchError::Impossible("no package lists".to_owned());
+    let mut last = None;
     for lists in ways {
+        if let Some(error) = last {
+            journal.note(Step::ListsUnfit { reason: super::with_cause(&error) });
+        }
         match Fetch::prepare(work, lists).and_then(|fetch| fetch.run(cache, entry_prefix, journal))
         {
             Ok(fetched) => return Ok(fetched),
-            Err(error) => {
-                tracing::debug!(?lists, %error, "no server through these package lists");
-                last = error;
-            }
+            Err(error) => last = Some(error),
         }
     }
-    Err(last)
+    Err(last.unwrap_or_else(|| FetchError::Impossible("no package lists".to_owned())))
 }
 
 /// Whether the folder holds a list of packages; files in it end so, compressed or not.
@@ -119,8 +119,8 @@ impl Fetch {
         entry_prefix: &str,
         journal: &mut Journal<'_>,
     ) -> Result<(String, PathBuf), FetchError> {
-        self.update(journal)?;
-        let (package, major) = self.server_package()?;
+        let warnings = self.update(journal)?;
+        let (package, major) = self.server_package(&warnings)?;
         let packages = self.closure(&package, major)?;
         journal.note(Step::Fetching {
             package: package.clone(),
@@ -136,20 +136,26 @@ impl Fetch {
         Ok((package, entry))
     }
 
-    fn update(&self, journal: &mut Journal<'_>) -> Result<(), FetchError> {
+    /// Updates the lists; gives the warnings. One source among many that does not answer is no
+    /// reason to give up, so `apt-get` succeeds even when all are silent.
+    fn update(&self, journal: &mut Journal<'_>) -> Result<String, FetchError> {
         let lists = match self.lists {
-            Lists::System => return Ok(()),
+            Lists::System => return Ok(String::new()),
             Lists::SystemUpdated => PathBuf::from(SYSTEM_LISTS),
             Lists::Private => self.work.join("apt/lists"),
         };
         journal.note(Step::UpdatingLists { lists });
-        self.apt("apt-get", &["-q", "update"]).map(drop)
+        self.apt("apt-get", &["-q", "update"]).map(|answer| answer.warnings)
     }
 
-    fn server_package(&self) -> Result<(String, u32), FetchError> {
-        let answer = self.apt("apt-cache", &["depends", "postgresql"])?;
-        closure::server_package(&answer).ok_or_else(|| {
-            FetchError::Impossible("the package lists know no server for postgresql".to_owned())
+    fn server_package(&self, warnings: &str) -> Result<(String, u32), FetchError> {
+        // The program fails for a name that it does not know, which is the case named here.
+        let answer = self.apt("apt-cache", &["depends", "postgresql"]);
+        let found = answer.ok().and_then(|answer| closure::server_package(&answer.output));
+        found.ok_or_else(|| {
+            let says = if warnings.is_empty() { "" } else { "; apt-get update says: " };
+            let reason = ["the package lists know no package postgresql", says, warnings];
+            FetchError::Impossible(reason.concat())
         })
     }
 
@@ -160,9 +166,12 @@ impl Fetch {
         let options = ["-qq", "install", "--print-uris", "--reinstall", "--no-install-recommends"];
         let arguments: Vec<&str> = options.into_iter().chain([package, client.as_str()]).collect();
         let answer = self.apt("apt-get", &arguments)?;
-        let packages = closure::needed(closure::packages(&answer), major).map_err(|name| {
-            FetchError::Impossible(format!("{package} needs a newer {name} than this machine has"))
-        })?;
+        let packages =
+            closure::needed(closure::packages(&answer.output), major).map_err(|name| {
+                FetchError::Impossible(format!(
+                    "{package} needs a newer {name} than this machine has"
+                ))
+            })?;
         if packages.iter().any(|found| found.name == package) {
             Ok(packages)
         } else {
@@ -193,7 +202,7 @@ impl Fetch {
         Ok(())
     }
 
-    fn apt(&self, program: &str, arguments: &[&str]) -> Result<String, FetchError> {
+    fn apt(&self, program: &str, arguments: &[&str]) -> Result<Answer, FetchError> {
         self.apt_in(program, arguments, &self.work)
     }
 
@@ -202,7 +211,7 @@ impl Fetch {
         program: &str,
         arguments: &[&str],
         folder: &Path,
-    ) -> Result<String, FetchError> {
+    ) -> Result<Answer, FetchError> {
         let mut command = Command::new(program);
         command.arg("-c").arg(&self.config).args(arguments).current_dir(folder);
         run(&mut command)
@@ -224,17 +233,28 @@ fn private_config(state: &Path) -> String {
     )
 }
 
-fn run(command: &mut Command) -> Result<String, FetchError> {
+/// What a program that succeeded said.
+struct Answer {
+    output: String,
+    warnings: String,
+}
+
+fn run(command: &mut Command) -> Result<Answer, FetchError> {
     let program = command.get_program().to_string_lossy().into_owned();
     let failed = |answer: String| FetchError::Program { program: program.clone(), answer };
     let output = command.env("LC_ALL", "C").output().map_err(|error| failed(error.to_string()))?;
-    if output.status.success() {
-        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
-    }
     let text = String::from_utf8_lossy(&output.stderr);
-    let errors: Vec<&str> = text.lines().filter(|line| line.starts_with("E:")).take(2).collect();
-    let answer = if errors.is_empty() { text.trim().to_owned() } else { errors.join("; ") };
-    Err(failed(if answer.is_empty() { output.status.to_string() } else { answer }))
+    // Errors and warnings of Debian's tools begin so; the first two tell enough.
+    let is_message = |line: &&str| line.starts_with("E:") || line.starts_with("W:");
+    let messages: Vec<&str> = text.lines().filter(is_message).take(2).collect();
+    let warnings = messages.join("; ");
+    if output.status.success() {
+        let output = String::from_utf8_lossy(&output.stdout).into_owned();
+        return Ok(Answer { output, warnings });
+    }
+    let status = output.status.to_string();
+    let said = [warnings.as_str(), text.trim(), &status].into_iter().find(|text| !text.is_empty());
+    Err(failed(said.unwrap_or_default().to_owned()))
 }
 
 /// Writes a small script for each program, which sets the path to the fetched libraries. So the

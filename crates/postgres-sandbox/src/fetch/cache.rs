@@ -75,14 +75,21 @@ impl Cache {
         found.into_iter().max_by_key(|(_, version)| version.major())
     }
 
-    /// Makes the folder. Everybody may enter it: the account that runs root's servers must.
-    pub(super) fn create(&self) -> Result<(), Error> {
+    /// Makes the folder. What root makes is opened to everybody, whatever its `umask`: the account
+    /// that runs root's servers must get through.
+    pub(super) fn create(&self, account: &Account) -> Result<(), Error> {
         let failed = || {
             let hint = "set XDG_CACHE_HOME to a folder that may be written to";
             Error::io("create", &self.folder, hint)
         };
+        let missing: Vec<&Path> =
+            self.folder.ancestors().take_while(|folder| !folder.exists()).collect();
         fs::create_dir_all(&self.folder).map_err(failed())?;
-        fs::set_permissions(&self.folder, Permissions::from_mode(0o755)).map_err(failed())
+        if *account == Account::Own {
+            return Ok(());
+        }
+        let open = |folder| fs::set_permissions(folder, Permissions::from_mode(0o755));
+        missing.into_iter().try_for_each(open).map_err(failed())
     }
 
     /// Waits until no other process fetches; the lock lasts as long as the returned file.

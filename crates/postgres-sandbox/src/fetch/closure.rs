@@ -50,11 +50,18 @@ pub(super) fn needed(packages: Vec<Package>, major: u32) -> Result<Vec<Package>,
     Ok(packages.into_iter().filter(|package| is_needed(&package.name)).collect())
 }
 
-/// Whether the package holds shared libraries that a server links to. LLVM's is only used to
-/// compile queries, and is four times as big as all the rest.
+/// Starts of the names of libraries that a server runs without: LLVM, with its solver, only
+/// compiles queries and is bigger than all the rest; the others serve procedural languages and
+/// Debian's administration scripts.
+const UNNEEDED: [&str; 6] = ["libllvm", "libz3-", "libperl", "libgdbm", "libpython", "libtcl"];
+
+/// Whether the package holds shared libraries that a server links to.
 fn is_library(name: &str) -> bool {
     let is_shared = name.starts_with("lib") || name == "zlib1g";
-    is_shared && !name.ends_with("-perl") && !name.ends_with("-dev") && !name.starts_with("libllvm")
+    is_shared
+        && !name.ends_with("-perl")
+        && !name.ends_with("-dev")
+        && !UNNEEDED.iter().any(|unneeded| name.starts_with(unneeded))
 }
 
 #[cfg(test)]

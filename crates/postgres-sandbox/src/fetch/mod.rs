@@ -56,7 +56,7 @@ fn try_fetch(
     journal: &mut Journal<'_>,
 ) -> Result<(PathBuf, Version), FetchError> {
     apt::check()?;
-    cache.create()?;
+    cache.create(account)?;
     let lock = cache.lock(journal)?;
     // Whoever held the lock may have fetched what is wanted.
     if let Some(found) = cache.find(system, account, journal) {
