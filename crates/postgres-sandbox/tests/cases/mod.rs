@@ -3,14 +3,13 @@
 mod databases;
 mod endings;
 mod fetching;
+mod programs;
 mod server;
 
-use std::collections::HashMap;
 use std::fs::Permissions;
-use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -73,36 +72,4 @@ fn is_alive(pid: u32) -> bool {
 /// Runs a line in a shell; tells whether it succeeded.
 fn shell(line: &str) -> bool {
     Command::new("sh").args(["-c", line]).stderr(Stdio::null()).status().unwrap().success()
-}
-
-/// Starts an example and reads its `key=value` lines up to the given key.
-fn run_example(name: &str, last_key: &str) -> (Child, HashMap<String, String>) {
-    let mut child =
-        Command::new(example(name)).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    let output = BufReader::new(child.stdout.take().unwrap());
-    let mut values = HashMap::new();
-    for line in output.lines() {
-        let line = line.unwrap();
-        if let Some((key, value)) = line.split_once('=') {
-            values.insert(key.to_owned(), value.to_owned());
-            if key == last_key {
-                break;
-            }
-        }
-    }
-    assert!(values.contains_key(last_key), "{name} ended early: {values:?}");
-    (child, values)
-}
-
-/// Path of a compiled example. It is built when only these tests were asked for.
-fn example(name: &str) -> PathBuf {
-    let tests = std::env::current_exe().unwrap();
-    let profile = tests.parent().and_then(Path::parent).unwrap();
-    let path = profile.join("examples").join(name);
-    if !path.is_file() {
-        let arguments = ["build", "--quiet", "--package", "postgres-sandbox", "--examples"];
-        let status = Command::new(env!("CARGO")).args(arguments).status().unwrap();
-        assert!(status.success() && path.is_file(), "cannot build the example {name}");
-    }
-    path
 }
