@@ -56,7 +56,8 @@ impl Installation {
     /// Looks for a server of version 13 or newer: `PGBIN`, the newest one of the system's
     /// packages, Homebrew, `PATH`, the cache; then fetches one into the cache; last, with the
     /// feature `docker`, takes a container. Blocks for as long as a fetch takes: seconds to
-    /// minutes, by the network.
+    /// minutes, by the network. A fetch writes only into the cache; as root it first updates the
+    /// system's package lists when they are empty.
     ///
     /// # Errors
     ///

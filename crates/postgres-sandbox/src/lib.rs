@@ -21,8 +21,19 @@
 //!
 //! The server is a child of a small shell that reads a pipe whose other end this process holds.
 //! However this process ends, the operating system closes the pipe; the shell then stops the
-//! server and removes its folder. Nothing but a loss of power leaves a folder behind, and the next
-//! start removes that too.
+//! server and removes its folder, within a second. Only a loss of power, or a kill of the shell
+//! itself, leaves a folder behind; the next start removes it.
+//!
+//! # Who can connect
+//!
+//! The server listens on 127.0.0.1 and asks for no password: every user of this machine can
+//! connect, as superuser. That suits development machines and build agents, not shared hosts.
+//!
+//! # Tests in processes of their own
+//!
+//! A runner such as nextest starts each test as a process, which would start a server each. A
+//! set-up script that exports `MIGRATE_TEST_DATABASE_URL`, as the example `detached` prints it,
+//! lets them share one.
 //!
 //! # What it does not do
 //!

@@ -50,6 +50,10 @@ impl TestDatabase {
     /// # Panics
     ///
     /// Without a server or the right to create databases, with what to do about it.
+    ///
+    /// # Cancellation safety
+    ///
+    /// A call that is dropped half way can leave an empty database on the server.
     pub async fn create() -> Self {
         let mut databases = Self::create_many(1).await;
         databases.pop().expect("invariant: one database was made, since failing panics")
