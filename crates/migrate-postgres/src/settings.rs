@@ -3,8 +3,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use migrate_core::{Error, ErrorKind, Result};
+use percent_encoding::percent_decode_str;
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
+use url::Url;
 
 /// How much the connection is protected; the words of libpq's `sslmode`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -22,6 +25,21 @@ pub enum SslMode {
     VerifyCa,
     /// The same, and the certificate is for this host.
     VerifyFull,
+}
+
+impl SslMode {
+    /// Reads libpq's word.
+    pub fn parse(word: &str) -> Option<Self> {
+        Some(match word {
+            "disable" => Self::Disable,
+            "allow" => Self::Allow,
+            "prefer" => Self::Prefer,
+            "require" => Self::Require,
+            "verify-ca" => Self::VerifyCa,
+            "verify-full" => Self::VerifyFull,
+            _ => return None,
+        })
+    }
 }
 
 /// Address and credentials of one database. `Debug` hides the password.
@@ -63,6 +81,50 @@ impl PostgresSettings {
             ssl_root_cert: None,
             connect_timeout: Duration::from_secs(30),
         }
+    }
+
+    /// Reads `postgres://user:password@host:port/database?sslmode=require&sslrootcert=file`.
+    ///
+    /// # Errors
+    ///
+    /// `Config` for another scheme, a missing user or database, or an unknown parameter; the
+    /// message holds no part of the password.
+    pub fn from_url(url: &str) -> Result<Self> {
+        let refused = |why: &'static str| {
+            Error::new(ErrorKind::Config, why)
+                .with_hint("write it as postgres://user:password@host:port/database")
+        };
+        let parsed = Url::parse(url).map_err(|_cause| refused("Not a database URL"))?;
+        if !matches!(parsed.scheme(), "postgres" | "postgresql") {
+            return Err(refused("Not a postgres:// URL"));
+        }
+        let text =
+            |part: &str| percent_decode_str(part).decode_utf8().map(std::borrow::Cow::into_owned);
+        let text =
+            |part: &str| text(part).map_err(|_cause| refused("The database URL is not UTF-8"));
+        let database = text(parsed.path().trim_start_matches('/'))?;
+        if parsed.username().is_empty() || database.is_empty() {
+            return Err(refused("The database URL names no user or no database"));
+        }
+        let host = parsed.host_str().unwrap_or("localhost");
+        let mut settings = Self::new(text(host)?, text(parsed.username())?, database);
+        settings.port = parsed.port().unwrap_or(settings.port);
+        settings.password = parsed.password().map(text).transpose()?.map(SecretString::from);
+        for (key, value) in parsed.query_pairs() {
+            match &*key {
+                "sslmode" => {
+                    settings.ssl_mode = SslMode::parse(&value)
+                        .ok_or_else(|| refused("The database URL has an unknown sslmode"))?;
+                }
+                "sslrootcert" => settings.ssl_root_cert = Some(PathBuf::from(value.into_owned())),
+                _ => {
+                    return Err(
+                        refused("The database URL has an unknown parameter").with("key", key)
+                    );
+                }
+            }
+        }
+        Ok(settings)
     }
 
     /// `host:port/database`, for messages.
@@ -107,5 +169,26 @@ mod tests {
         let mut settings = PostgresSettings::new("db1", "loader", "sales");
         settings.password = Some("canary-4711".into());
         assert!(!format!("{settings:?}").contains("canary-4711"));
+    }
+
+    #[test]
+    fn a_url_gives_every_part() {
+        let url = "postgres://load%40er:p%2Fw@db1:6543/my%20db?sslmode=verify-full&sslrootcert=/ca";
+        let settings = PostgresSettings::from_url(url).expect("valid");
+        assert_eq!(settings.address(), "db1:6543/my db");
+        assert_eq!(settings.user, "load@er");
+        assert_eq!(settings.password.as_ref().map(ExposeSecret::expose_secret), Some("p/w"));
+        assert_eq!(settings.ssl_mode, SslMode::VerifyFull);
+        assert_eq!(settings.ssl_root_cert, Some(PathBuf::from("/ca")));
+    }
+
+    #[test]
+    fn a_wrong_url_is_refused_without_its_password() {
+        for url in
+            ["", "mysql://u:canary@h/d", "postgres://u:canary@h", "postgres://u:canary@h/d?x=1"]
+        {
+            let error = PostgresSettings::from_url(url).expect_err(url);
+            assert!(!error.report().to_string().contains("canary"), "{error}");
+        }
     }
 }

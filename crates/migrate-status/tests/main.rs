@@ -1,1 +1,7 @@
+//! The ledger against a real PostgreSQL.
+#![expect(clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+mod install;
+mod leases;
+mod runs;
+mod support;

@@ -1,0 +1,110 @@
+//! Creating the schema, and living with what is there.
+
+use migrate_core::{ErrorKind, RunStore};
+use migrate_postgres::sqlx;
+use migrate_status::schema_sql;
+
+use crate::support::Ledger;
+
+/// The status tables as another tool of these users made them, with rows.
+const FOREIGN: &str = "
+create schema migration_status;
+create table migration_status.migration_runs (
+    run_id uuid primary key default gen_random_uuid(),
+    started_at timestamp not null default now(), completed_at timestamp,
+    status varchar(20) not null default 'running', config_hash varchar(64),
+    total_sources int, total_tables int, completed_tables int, failed_tables int,
+    total_rows_copied bigint, error_message text, metadata jsonb, created_by varchar(255),
+    check (completed_at is null or completed_at >= started_at));
+create table migration_status.migration_table_status (
+    run_id uuid references migration_status.migration_runs on delete cascade,
+    source_name text, source_database text, source_schema text, source_table text,
+    target_database text, target_schema text, target_table text, status varchar(20),
+    started_at timestamp, completed_at timestamp, total_chunks int, completed_chunks int,
+    failed_chunks int, total_rows_copied bigint, indexes_disabled boolean,
+    indexes_restored boolean, error_message text, metadata jsonb,
+    primary key (run_id, source_database, source_schema, source_table));
+create table migration_status.migration_chunk_status (
+    run_id uuid, source_database text, source_schema text, source_table text, chunk_id int,
+    chunk_range jsonb, status varchar(20), rows_copied int, started_at timestamp,
+    completed_at timestamp, retry_count int, error_message text,
+    primary key (run_id, source_database, source_schema, source_table, chunk_id));
+create view migration_status.v_active_migrations as
+    select run_id, status from migration_status.migration_runs where status = 'running';
+create view migration_status.v_table_progress as
+    select run_id, source_table, status from migration_status.migration_table_status;
+insert into migration_status.migration_runs (status, config_hash) values ('completed', 'abc');
+";
+
+async fn number(ledger: &Ledger, sql: &'static str) -> i64 {
+    sqlx::query_scalar(sql).fetch_one(ledger.pool()).await.expect(sql)
+}
+
+#[tokio::test]
+async fn installing_twice_changes_nothing() {
+    let ledger = Ledger::installed().await;
+    ledger.store.install().await.expect("again");
+    let versions = "select count(*) from migration_status.schema_migrations";
+    assert_eq!(number(&ledger, versions).await, 1);
+    let in_public = "select count(*) from pg_class c join pg_namespace n on n.oid = c.relnamespace \
+                     where n.nspname = 'public'";
+    assert_eq!(number(&ledger, in_public).await, 0, "nothing of ours belongs there");
+}
+
+#[tokio::test]
+async fn eight_processes_may_install_at_once() {
+    let ledger = Ledger::empty().await;
+    let installs = (0..8).map(|_| ledger.store.install());
+    for result in futures::future::join_all(installs).await {
+        result.expect("one installs, the others find it done");
+    }
+}
+
+#[tokio::test]
+async fn tables_of_another_tool_are_kept_aside() {
+    let ledger = Ledger::empty().await;
+    sqlx::raw_sql(FOREIGN).execute(ledger.pool()).await.expect("foreign tables");
+    ledger.store.install().await.expect("installs beside them");
+    let kept =
+        "select count(*) from migration_status_legacy.migration_runs where config_hash = 'abc'";
+    assert_eq!(number(&ledger, kept).await, 1);
+    let views = "select count(*) from migration_status_legacy.v_table_progress";
+    assert_eq!(number(&ledger, views).await, 0, "their views still work");
+    assert_eq!(number(&ledger, "select count(*) from migration_status.migration_runs").await, 0);
+    ledger.store.install().await.expect("and again");
+}
+
+#[tokio::test]
+async fn a_newer_ledger_is_refused() {
+    let ledger = Ledger::installed().await;
+    sqlx::query(
+        "insert into migration_status.schema_migrations \
+         (version, description, success, checksum, execution_time) values (99, 'x', true, '', 0)",
+    )
+    .execute(ledger.pool())
+    .await
+    .expect("pretends");
+    let error = ledger.store.install().await.expect_err("newer");
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+}
+
+#[tokio::test]
+async fn an_administrator_may_install_by_script() {
+    let ledger = Ledger::empty().await;
+    let script: &'static str = Box::leak(schema_sql().into_boxed_str());
+    sqlx::raw_sql(script).execute(ledger.pool()).await.expect("script");
+    ledger.store.install().await.expect("finds nothing to do");
+    assert_eq!(number(&ledger, "select count(*) from migration_status.schema_migrations").await, 1);
+}
+
+#[test]
+fn the_published_script_is_the_embedded_one() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../sql/migration_status_schema.sql");
+    #[expect(clippy::disallowed_methods, reason = "a switch for whoever changes the schema")]
+    let update = std::env::var_os("UPDATE_GOLDEN").is_some();
+    if update {
+        std::fs::write(path, schema_sql()).expect("writes the script");
+    }
+    let published = std::fs::read_to_string(path).expect("reads the script");
+    assert!(published == schema_sql(), "out of date: run this test with UPDATE_GOLDEN=1");
+}

@@ -1,0 +1,173 @@
+-- The status tables of the migration engine, as the tool itself creates them.
+-- Run this once per target database where the tool's role may not create a schema.
+begin;
+create schema if not exists migration_status;
+create table migration_status.schema_migrations (
+    version bigint primary key,
+    description text not null,
+    installed_on timestamptz not null default now(),
+    success boolean not null,
+    checksum bytea not null,
+    execution_time bigint not null
+);
+
+-- The ledger of the migration engine. Tables and columns that people already query keep the names
+-- that they know; the queue of work is one table for every kind of leased work.
+
+create table migration_status.migration_runs (
+    run_id            uuid primary key,
+    status            text not null default 'running'
+                      check (status in ('running', 'completed', 'completed_with_rejects', 'partial',
+                                        'failed', 'paused', 'superseded')),
+    started_at        timestamptz not null default now(),
+    completed_at      timestamptz,
+    heartbeat_at      timestamptz not null default now(),
+    total_sources     integer not null default 0,
+    total_tables      integer not null default 0,
+    completed_tables  integer not null default 0,
+    failed_tables     integer not null default 0,
+    total_rows_copied bigint not null default 0,
+    error_message     text,
+    created_by        text not null,
+    metadata          jsonb not null default '{}'
+);
+comment on table migration_status.migration_runs is
+    'One row per run. heartbeat_at is the last sign of life of any of its processes.';
+
+-- The moment of each source that all tables of a run read.
+create table migration_status.migration_snapshots (
+    run_id      uuid not null references migration_status.migration_runs on delete cascade,
+    source_name text not null,
+    moment      text not null,
+    primary key (run_id, source_name)
+);
+
+create table migration_status.migration_table_status (
+    table_id          bigint generated always as identity primary key,
+    run_id            uuid not null references migration_status.migration_runs on delete cascade,
+    source_name       text not null,
+    source_database   text,
+    source_schema     text,
+    source_table      text not null,
+    target_database   text,
+    target_schema     text not null,
+    target_table      text not null,
+    fingerprint       text not null,
+    status            text not null default 'pending'
+                      check (status in ('pending', 'in_progress', 'completed',
+                                        'completed_with_rejects', 'partial', 'failed', 'paused',
+                                        'superseded')),
+    started_at        timestamptz not null default now(),
+    completed_at      timestamptz,
+    strategy          text,
+    total_chunks      integer not null default 0,
+    completed_chunks  integer not null default 0,
+    failed_chunks     integer not null default 0,
+    estimated_rows    bigint,
+    total_rows_copied bigint not null default 0,
+    indexes_disabled  boolean not null default false,
+    indexes_restored  boolean not null default false,
+    error_message     text,
+    plan              jsonb
+);
+create index migration_table_status_run on migration_status.migration_table_status (run_id);
+create index migration_table_status_target
+    on migration_status.migration_table_status (target_schema, target_table);
+comment on column migration_status.migration_table_status.fingerprint is
+    'Identity of everything that decides the data; a resumed run must have the same.';
+comment on column migration_status.migration_table_status.plan is
+    'Decided before the first row moved; obeyed by every process of the run.';
+
+-- One row per target table, to decide one at a time which run may write it.
+create table migration_status.migration_targets (
+    target_schema text not null,
+    target_table  text not null,
+    primary key (target_schema, target_table)
+);
+
+-- Leased work. lease_token fences: data and its completion are committed only while the token is
+-- still in its row.
+create table migration_status.migration_work_items (
+    table_id       bigint not null
+                   references migration_status.migration_table_status on delete cascade,
+    kind           text not null check (kind in ('prepare', 'chunk', 'finish')),
+    item_id        integer not null,
+    status         text not null default 'pending'
+                   check (status in ('pending', 'in_progress', 'completed', 'failed', 'superseded')),
+    extent         jsonb,
+    expected_rows  bigint,
+    estimated_rows bigint,
+    rows_read      bigint not null default 0,
+    rows_inserted  bigint not null default 0,
+    rows_updated   bigint not null default 0,
+    rows_skipped   bigint not null default 0,
+    bytes_sent     bigint not null default 0,
+    started_at     timestamptz,
+    completed_at   timestamptz,
+    retry_count    integer not null default 0,
+    crash_count    integer not null default 0,
+    not_before     timestamptz not null default now(),
+    lease_token    uuid,
+    lease_holder   text,
+    lease_until    timestamptz,
+    error_code     text,
+    error_message  text,
+    primary key (table_id, kind, item_id)
+) with (fillfactor = 80);
+create index migration_work_items_pending
+    on migration_status.migration_work_items (table_id, kind, item_id) where status = 'pending';
+create index migration_work_items_leased
+    on migration_status.migration_work_items (table_id, kind) where status = 'in_progress';
+comment on column migration_status.migration_work_items.retry_count is
+    'Failed tries in the present invocation; a crash of the worker counts in crash_count instead.';
+
+create view migration_status.migration_chunk_status as
+select t.run_id, t.source_name, t.source_database, t.source_schema, t.source_table,
+       t.target_schema, t.target_table, i.table_id, i.item_id as chunk_id, i.extent as chunk_range,
+       i.status, i.rows_inserted + i.rows_updated + i.rows_skipped as rows_copied,
+       i.rows_read, i.rows_inserted, i.rows_updated, i.rows_skipped, i.bytes_sent,
+       i.expected_rows, i.estimated_rows, i.started_at, i.completed_at, i.retry_count,
+       i.crash_count, i.not_before, i.lease_holder, i.lease_until, i.error_code, i.error_message
+from migration_status.migration_work_items i
+join migration_status.migration_table_status t using (table_id)
+where i.kind = 'chunk';
+
+create view migration_status.v_table_progress as
+select run_id, source_name, source_database, source_schema, source_table, target_database,
+       target_schema, target_table, status, total_chunks, completed_chunks, failed_chunks,
+       total_rows_copied, estimated_rows,
+       case when total_chunks > 0
+            then round(100.0 * completed_chunks / total_chunks, 2) end as progress_percent,
+       started_at, completed_at, coalesce(completed_at, now()) - started_at as duration,
+       error_message
+from migration_status.migration_table_status
+order by started_at desc, table_id;
+
+create view migration_status.v_active_migrations as
+select r.run_id, r.status, r.started_at, r.heartbeat_at, now() - r.started_at as duration,
+       r.created_by, t.total_tables, t.completed_tables, t.in_progress_tables, t.failed_tables,
+       t.total_chunks, t.completed_chunks, t.failed_chunks, t.in_progress_chunks,
+       t.total_rows_copied
+from migration_status.migration_runs r
+cross join lateral (
+    select count(*) as total_tables,
+           count(*) filter (where t.status in ('completed', 'completed_with_rejects'))
+               as completed_tables,
+           count(*) filter (where t.status = 'in_progress') as in_progress_tables,
+           count(*) filter (where t.status in ('failed', 'partial')) as failed_tables,
+           coalesce(sum(t.total_chunks), 0) as total_chunks,
+           coalesce(sum(t.completed_chunks), 0) as completed_chunks,
+           coalesce(sum(t.failed_chunks), 0) as failed_chunks,
+           coalesce(sum((select count(*) from migration_status.migration_work_items i
+                         where i.table_id = t.table_id and i.kind = 'chunk'
+                           and i.status = 'in_progress')), 0) as in_progress_chunks,
+           coalesce(sum(t.total_rows_copied), 0) as total_rows_copied
+    from migration_status.migration_table_status t
+    where t.run_id = r.run_id
+) t
+where r.status in ('running', 'partial', 'failed', 'paused')
+order by r.started_at desc;
+
+insert into migration_status.schema_migrations (version, description, success, checksum, execution_time)
+values (1, 'status', true, '\x186D25C105109345D0A2859FC2B45C64D00430903BF300906567D9E2DFCAED052729B82A0BCE5A7740A2FD9054CCA816', 0);
+commit;
