@@ -7,6 +7,7 @@ mod environment;
 mod interpolate;
 mod issue;
 mod options;
+mod private_key;
 mod reader;
 mod secret;
 mod size;
