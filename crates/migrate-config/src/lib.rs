@@ -15,7 +15,7 @@
 //!     eprintln!("{}: {notice}", notice.severity);
 //! }
 //! for table in config.select(&["analytics"])?.tables() {
-//!     println!("{} -> {}", table.source, table.target);
+//!     println!("{} -> {} ({})", table.source, table.target, table.fingerprint());
 //! }
 //! # Ok::<(), migrate_core::Error>(())
 //! ```
@@ -36,6 +36,7 @@ pub mod defaults;
 mod document;
 mod env_file;
 mod environment;
+mod fingerprint;
 mod interpolate;
 mod issue;
 mod load;
@@ -48,6 +49,7 @@ mod size;
 mod validate;
 
 pub use environment::Environment;
+pub use fingerprint::Fingerprint;
 pub use issue::{ConfigErrors, ConfigIssue, MASK, Severity};
 pub use options::Options;
 pub use secret::Secret;

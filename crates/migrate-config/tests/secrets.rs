@@ -8,8 +8,9 @@ use crate::support::{base, none, parse, parse_with, with};
 const CANARY: &str = "hunter2-canary";
 
 fn shows(config: &Config) -> String {
+    let fingerprints: Vec<_> = config.tables().map(|t| t.fingerprint().to_string()).collect();
     let dump = serde_json::to_string(config).expect("dumps");
-    format!("{config:?}\n{config:#?}\n{dump}")
+    format!("{config:?}\n{config:#?}\n{dump}\n{fingerprints:?}")
 }
 
 #[test]
