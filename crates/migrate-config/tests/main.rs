@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod connections;
+mod examples;
 mod fingerprint;
 mod inheritance;
 mod mistakes;
