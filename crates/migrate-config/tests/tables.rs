@@ -47,6 +47,14 @@ fn filters_that_every_row_meets_are_none() {
 }
 
 #[test]
+fn a_filter_that_could_widen_a_chunk_is_refused() {
+    for text in ["1=1) OR (1=1", "a = 'open", "a = 1; drop table t"] {
+        let issue = error(&with_table("source_filter", json!(text)));
+        assert_eq!(issue.path, "sources[0].tables[0].source_filter", "{text}");
+    }
+}
+
+#[test]
 fn hollow_lists_are_none() {
     for hollow in [json!(null), json!([]), json!([null])] {
         let table = table(&with_keys(&[

@@ -1,6 +1,6 @@
 //! One entry of `tables`.
 
-use migrate_core::{Dialect, TableRef};
+use migrate_core::{Dialect, TableRef, check_filter};
 
 use crate::defaults;
 use crate::reader::{Item, Reader, Spot};
@@ -41,8 +41,11 @@ fn fields<'d>(reader: &Reader<'d>, around: &Surroundings<'_>) -> Option<Draft<'d
         reader.require("source", "\"TABLE\"").and_then(|item| source(&item, around.source_kind));
     let target =
         reader.require("target", "\"table\"").and_then(|item| name(&item, around.target_dialect));
-    let source_filter = reader.take("source_filter").and_then(|item| filter(&item));
-    let target_filter = reader.take("target_filter").and_then(|item| filter(&item));
+    let source_dialect =
+        matches!(around.source_kind, SourceKind::Snowflake { .. }).then_some(Dialect::Snowflake);
+    let source_filter = reader.take("source_filter").and_then(|item| filter(&item, source_dialect));
+    let target_filter =
+        reader.take("target_filter").and_then(|item| filter(&item, around.target_dialect));
     let columns = keys::columns(reader, &inherited);
     let (database, schema) = around.target;
     let mut table = TableConfig {
@@ -85,9 +88,13 @@ pub(super) fn name(item: &Item<'_>, dialect: Option<Dialect>) -> Option<String> 
     }
 }
 
-/// A condition; one that every row meets is none.
-fn filter(item: &Item<'_>) -> Option<String> {
+/// One closed condition; one that every row meets is none.
+fn filter(item: &Item<'_>, dialect: Option<Dialect>) -> Option<String> {
     let text = item.text()?;
+    if let Some(error) = dialect.and_then(|dialect| check_filter(dialect, &text).err()) {
+        item.error(error.message().to_owned(), error.hint().unwrap_or_default().to_owned());
+        return None;
+    }
     let bare: String = text.chars().filter(|c| !c.is_whitespace() && !"()".contains(*c)).collect();
     let is_always_true = bare == "1=1" || bare.eq_ignore_ascii_case("true");
     (!is_always_true).then(|| text.trim().to_owned())
