@@ -75,20 +75,22 @@ pub enum ColumnType {
 /// The finest fraction that PostgreSQL's and Arrow's microsecond timestamps keep.
 pub const MICRO_SCALE: u8 = 6;
 
-static TIME_PARTS: LazyLock<Fields> = LazyLock::new(|| {
-    Fields::from(vec![
-        Field::new("epoch", DataType::Int64, false),
-        Field::new("fraction", DataType::Int32, false),
-    ])
-});
+/// Name of the first part of a wall clock time in two parts.
+pub(crate) const EPOCH: &str = "epoch";
+/// Name of the first part of an instant in two parts.
+pub(crate) const EPOCH_UTC: &str = "epoch_utc";
 
-static OFFSET_TIME_PARTS: LazyLock<Fields> = LazyLock::new(|| {
-    Fields::from(vec![
-        Field::new("epoch", DataType::Int64, false),
-        Field::new("fraction", DataType::Int32, false),
-        Field::new("offset", DataType::Int32, false),
-    ])
-});
+static TIME_PARTS: LazyLock<Fields> = LazyLock::new(|| parts(EPOCH, None));
+static INSTANT_PARTS: LazyLock<Fields> = LazyLock::new(|| parts(EPOCH_UTC, None));
+static OFFSET_PARTS: LazyLock<Fields> = LazyLock::new(|| parts(EPOCH_UTC, Some("offset")));
+
+fn parts(epoch: &str, offset: Option<&str>) -> Fields {
+    [(epoch, DataType::Int64), ("fraction", DataType::Int32)]
+        .into_iter()
+        .chain(offset.map(|name| (name, DataType::Int32)))
+        .map(|(name, data_type)| Field::new(name, data_type, false))
+        .collect()
+}
 
 impl ColumnType {
     /// The Arrow form.
@@ -97,7 +99,8 @@ impl ColumnType {
     /// |---|---|
     /// | timestamps up to microseconds | `Timestamp(us)`, instants with zone `UTC` |
     /// | timestamps of scale 7 to 9 | `Struct{epoch: i64 seconds, fraction: i32 nanoseconds}`: years 1 to 9999 with nanoseconds do not fit 64 bits |
-    /// | timestamps with offset | the same with `offset: i32` minutes east |
+    /// | instants of scale 7 to 9 | the same with `epoch_utc` |
+    /// | timestamps with offset | the same with `epoch_utc` and `offset: i32` minutes east |
     /// | `Time` | `Time64(ns)` |
     /// | `Uuid` | `FixedSizeBinary(16)` |
     /// | `Json`, `DecFloat`, `Other` | `Utf8` |
@@ -122,8 +125,9 @@ impl ColumnType {
             Self::Instant { scale } if *scale <= MICRO_SCALE => {
                 DataType::Timestamp(TimeUnit::Microsecond, Some(Arc::from("UTC")))
             }
-            Self::Timestamp { .. } | Self::Instant { .. } => DataType::Struct(TIME_PARTS.clone()),
-            Self::OffsetTimestamp { .. } => DataType::Struct(OFFSET_TIME_PARTS.clone()),
+            Self::Timestamp { .. } => DataType::Struct(TIME_PARTS.clone()),
+            Self::Instant { .. } => DataType::Struct(INSTANT_PARTS.clone()),
+            Self::OffsetTimestamp { .. } => DataType::Struct(OFFSET_PARTS.clone()),
             Self::Uuid => DataType::FixedSizeBinary(16),
         }
     }
@@ -206,8 +210,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nanosecond_timestamps_travel_in_two_parts() {
-        assert!(matches!(ColumnType::Timestamp { scale: 9 }.arrow(), DataType::Struct(_)));
+    fn nanosecond_timestamps_travel_in_two_parts_that_tell_their_kind() {
+        let (wall, instant) =
+            (ColumnType::Timestamp { scale: 9 }, ColumnType::Instant { scale: 9 });
+        assert!(matches!(wall.arrow(), DataType::Struct(_)));
+        assert_ne!(wall.arrow(), instant.arrow());
         assert!(matches!(
             ColumnType::Timestamp { scale: 6 }.arrow(),
             DataType::Timestamp(TimeUnit::Microsecond, None)

@@ -4,6 +4,8 @@
 //! [`SqlBuilder::name`] and [`SqlBuilder::table`] and are quoted. What is pushed as plain text is
 //! text of this program.
 
+use std::borrow::Cow;
+
 use crate::dialect::Dialect;
 use crate::name::TableRef;
 use crate::value::Scalar;
@@ -75,7 +77,10 @@ impl SqlBuilder {
     pub fn value(&mut self, value: &Scalar) -> &mut Self {
         self.params.push(value.clone());
         match self.dialect {
-            Dialect::Snowflake => self.text("?").text(snowflake_cast(value)),
+            Dialect::Snowflake => {
+                let cast = snowflake_cast(value);
+                self.text("?").text(&cast)
+            }
             Dialect::Postgres => {
                 let placeholder = format!("${}", self.params.len());
                 self.text(&placeholder).text(postgres_cast(value))
@@ -89,12 +94,13 @@ impl SqlBuilder {
     }
 }
 
-/// Binds carry their type on Snowflake's wire, but a number's scale is only kept by a cast.
-fn snowflake_cast(value: &Scalar) -> &'static str {
+/// Binds carry their type on Snowflake's wire; only numbers with a fraction travel as text.
+fn snowflake_cast(value: &Scalar) -> Cow<'static, str> {
     match value {
-        Scalar::Timestamp(_) => "::TIMESTAMP_NTZ",
-        Scalar::Instant(_) => "::TIMESTAMP_LTZ",
-        _ => "",
+        Scalar::Number(number) if number.scale() > 0 => {
+            format!("::NUMBER(38,{})", number.scale()).into()
+        }
+        _ => "".into(),
     }
 }
 

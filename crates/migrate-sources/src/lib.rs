@@ -1,13 +1,20 @@
 //! Sources of the migration engine.
 //!
-//! [`ParquetSource`] reads files, row group by row group.
+//! | source | reads | frozen by |
+//! |---|---|---|
+//! | [`SnowflakeSource`] | tables and views over Snowflake's own protocol | time travel |
+//! | [`ParquetSource`] | files, row group by row group | the files' identity |
 #![forbid(unsafe_code)]
 
 #[cfg(feature = "parquet")]
 mod parquet;
+#[cfg(feature = "snowflake")]
+mod snowflake;
 mod task_stream;
 
 pub use migrate_core::{Source, SourceTable};
 
 #[cfg(feature = "parquet")]
 pub use crate::parquet::ParquetSource;
+#[cfg(feature = "snowflake")]
+pub use crate::snowflake::{SnowflakeAuth, SnowflakeSettings, SnowflakeSource};

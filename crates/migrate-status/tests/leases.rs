@@ -59,7 +59,7 @@ async fn an_expired_lease_goes_to_another_worker_and_fences_the_first() {
     assert_eq!(late, Settled::LeaseLost);
     let right = ledger.store.complete(second, &ONE_ROW).await.expect("answers");
     assert_eq!(right, Settled::Applied);
-    assert!(matches!(ledger.claim(table).await, Claim::Drained));
+    assert!(matches!(ledger.claim(table).await, Claim::Drained { .. }));
 }
 
 #[tokio::test]
@@ -122,7 +122,7 @@ async fn a_failed_chunk_rests_then_counts_its_tries_and_ends_failed() {
     let lease = ledger.lease(table).await;
     assert_eq!(lease.attempt(), 2);
     ledger.store.fail(lease, &failure(None)).await.expect("fails");
-    assert!(matches!(ledger.claim(table).await, Claim::Drained));
+    assert!(matches!(ledger.claim(table).await, Claim::Drained { .. }));
     let progress = ledger.store.progress(&[table]).await.expect("progress");
     assert_eq!(progress[0].failed_chunk_count, 1);
     assert_eq!(progress[0].first_failure.as_deref(), Some("Connection reset"));
@@ -146,7 +146,7 @@ async fn a_chunk_that_kills_its_workers_is_given_up() {
         ledger.expire_leases().await;
     }
     assert!(matches!(ledger.claim(table).await, Claim::NotYet { .. }));
-    assert!(matches!(ledger.claim(table).await, Claim::Drained));
+    assert!(matches!(ledger.claim(table).await, Claim::Drained { .. }));
     let progress = ledger.store.progress(&[table]).await.expect("progress");
     assert_eq!(progress[0].failed_chunk_count, 1);
     assert!(progress[0].first_failure.as_ref().is_some_and(|why| why.contains("died ten times")));

@@ -309,13 +309,10 @@ impl PlanStore for MemoryStore {
         if let Some(stored) = &entry.plan {
             return Ok(stored.clone());
         }
+        let prepare = plan.prepared_by.is_none().then_some(WorkItem::Prepare);
         let work = chunks.iter().cloned().map(WorkItem::Chunk);
-        entry.items = [WorkItem::Prepare]
-            .into_iter()
-            .chain(work)
-            .chain([WorkItem::Finish])
-            .map(Item::new)
-            .collect();
+        entry.items =
+            prepare.into_iter().chain(work).chain([WorkItem::Finish]).map(Item::new).collect();
         entry.plan = Some(plan.clone());
         Ok(plan.clone())
     }
@@ -334,6 +331,7 @@ impl WorkQueue for MemoryStore {
         let entry = state.table(table).ok_or_else(|| unknown_table(table))?;
         let now = Instant::now();
         let mut waiting = None;
+        let (mut completed, mut failed) = (0, 0);
         for item in entry.items.iter_mut().filter(|item| item.work.kind() == kind) {
             item.reclaim_if_expired();
             match &item.status {
@@ -349,12 +347,13 @@ impl WorkQueue for MemoryStore {
                     waiting = waiting.or(Some((not_before.saturating_duration_since(now), None)));
                 }
                 Status::InProgress { .. } => waiting = Some((POLL, item.live_holder())),
-                Status::Completed | Status::Failed => {}
+                Status::Completed => completed += 1,
+                Status::Failed => failed += 1,
             }
         }
         Ok(match waiting {
             Some((retry_in, holder)) => Claim::NotYet { retry_in, holder },
-            None => Claim::Drained,
+            None => Claim::Drained { completed, failed },
         })
     }
 

@@ -160,6 +160,20 @@ mod tests {
     }
 
     #[test]
+    fn nanosecond_times_are_compared_in_both_parts() {
+        use arrow::array::TimestampNanosecondArray;
+
+        let column_type = crate::ColumnType::Timestamp { scale: 9 };
+        let raw =
+            batch("k", Arc::new(TimestampNanosecondArray::from(vec![Some(-1), Some(1), None])));
+        let wanted = Arc::new(Schema::new(vec![Field::new("k", column_type.arrow(), true)]));
+        let rows = crate::to_arrow_form(&raw, &wanted).expect("two parts");
+        let bound = Scalar::Timestamp("1970-01-01 00:00:00.000000001".parse().expect("time"));
+        let range = Predicate::Range { column: "k".into(), lower: Some(bound), upper: None };
+        assert_eq!(matching(&range, &rows), [false, true, false]);
+    }
+
+    #[test]
     fn a_bound_of_another_kind_is_an_error() {
         let rows = batch("k", Arc::new(StringArray::from(vec!["1"])));
         let range = Predicate::Range { column: "k".into(), lower: Some(1.into()), upper: None };

@@ -128,7 +128,10 @@ mod tests {
             lower: Some(1.into()),
             upper: Some(Scalar::Number("10.5".parse().expect("decimal"))),
         };
-        assert_eq!(rendered(&range, Dialect::Snowflake).0, "\"n\" >= ? and \"n\" < ?");
+        assert_eq!(
+            rendered(&range, Dialect::Snowflake).0,
+            "\"n\" >= ? and \"n\" < ?::NUMBER(38,1)"
+        );
         assert_eq!(rendered(&range, Dialect::Postgres).0, "\"n\" >= $1 and \"n\" < $2::numeric");
     }
 

@@ -63,7 +63,8 @@ pub struct TablePlan {
     /// Rows to read, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub estimated_rows: Option<u64>,
-    /// The table whose preparation also prepares this one.
+    /// The table whose preparation also prepares this one: they are emptied in one statement, so
+    /// every member's plan lists the same tables, and only this member has the step to lease.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prepared_by: Option<TableId>,
     /// What the operator should know.

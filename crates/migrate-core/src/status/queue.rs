@@ -178,8 +178,13 @@ pub enum Claim {
         /// Who holds the lease that is waited for; `None` when an item only rests.
         holder: Option<Holder>,
     },
-    /// Nothing of this kind is left: everything is completed or has failed for good.
-    Drained,
+    /// Nothing of this kind is left to do, anywhere.
+    Drained {
+        /// Items that are completed.
+        completed: u64,
+        /// Items that have failed for good.
+        failed: u64,
+    },
 }
 
 /// Who holds a lease that is waited for.

@@ -8,6 +8,7 @@ use arrow::datatypes::{
 use uuid::Uuid;
 
 use super::{Bytes, DayTime, Decimal, EpochDay, EpochTime, Float, Scalar};
+use crate::column_type::{EPOCH, EPOCH_UTC};
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::ColumnName;
 
@@ -85,8 +86,43 @@ pub fn for_each_scalar(
                 each,
             )
         }
+        DataType::Struct(fields) => {
+            let first = fields.first().map(|field| field.name().as_str());
+            let scalar = match first {
+                Some(EPOCH) => Scalar::Timestamp,
+                Some(EPOCH_UTC) => Scalar::Instant,
+                _ => return Err(unsupported(array, column)),
+            };
+            time_parts(
+                array,
+                |seconds, nanos| {
+                    u32::try_from(nanos)
+                        .ok()
+                        .and_then(|nanos| EpochTime::new(seconds, nanos))
+                        .map(scalar)
+                        .ok_or_else(beyond)
+                },
+                each,
+            )
+            .unwrap_or_else(|| Err(unsupported(array, column)))
+        }
         _ => Err(unsupported(array, column)),
     }
+}
+
+/// `None` when the struct is not made of seconds and nanoseconds.
+fn time_parts(
+    array: &ArrayRef,
+    scalar: impl Fn(i64, i32) -> Result<Scalar>,
+    mut each: impl FnMut(Option<Scalar>) -> Result<()>,
+) -> Option<Result<()>> {
+    let parent = array.as_struct();
+    let seconds = parent.columns().first()?.as_primitive_opt::<Int64Type>()?;
+    let nanos = parent.columns().get(1)?.as_primitive_opt::<Int32Type>()?;
+    Some((0..parent.len()).try_for_each(|row| {
+        let present = parent.is_valid(row).then(|| scalar(seconds.value(row), nanos.value(row)));
+        each(present.transpose()?)
+    }))
 }
 
 fn primitive<T: ArrowPrimitiveType>(

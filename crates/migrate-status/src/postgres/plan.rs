@@ -59,9 +59,11 @@ impl PlanStore for PgStatusStore {
         .map_err(ledger)?;
         sqlx::query(
             "insert into migration_status.migration_work_items (table_id, kind, item_id) \
-             values ($1, 'prepare', 0), ($1, 'finish', 0)",
+             select $1, kind, 0 from unnest(array['prepare', 'finish']) as kind \
+             where kind = 'finish' or not $2",
         )
         .bind(table.0)
+        .bind(plan.prepared_by.is_some())
         .execute(&mut *tx)
         .await
         .map_err(ledger)?;

@@ -201,7 +201,7 @@ impl PgStatusStore {
         .fetch_optional(self.database.pool())
         .await
         .map_err(ledger)?;
-        let Some(row) = row else { return Ok(Claim::Drained) };
+        let Some(row) = row else { return self.drained(table, kind).await };
         let is_leased = row.try_get::<&str, _>("status").map_err(ledger)? == "in_progress";
         let due_in_ms: i64 = row.try_get("due_in_ms").map_err(ledger)?;
         if is_leased && due_in_ms <= 0 {
@@ -219,6 +219,23 @@ impl PgStatusStore {
             .map(|worker| Holder { worker: WorkerId(worker), expires_in: due_in });
         // A lease that ends is settled before it expires, so look again soon.
         Ok(Claim::NotYet { retry_in: due_in.min(POLL), holder })
+    }
+
+    async fn drained(&self, table: TableId, kind: WorkKind) -> Result<Claim> {
+        let row = sqlx::query(
+            "select count(*) filter (where status = 'completed') as completed, \
+                    count(*) filter (where status <> 'completed') as failed \
+             from migration_status.migration_work_items where table_id = $1 and kind = $2",
+        )
+        .bind(table.0)
+        .bind(kind_word(kind))
+        .fetch_one(self.database.pool())
+        .await
+        .map_err(ledger)?;
+        Ok(Claim::Drained {
+            completed: count(row.try_get("completed").map_err(ledger)?),
+            failed: count(row.try_get("failed").map_err(ledger)?),
+        })
     }
 
     /// Why a settling statement changed nothing: the COMMIT whose answer was lost did land, or the

@@ -1,0 +1,291 @@
+//! One table or view of Snowflake.
+
+use std::num::NonZeroU64;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use migrate_core::arrow::array::AsArray;
+use migrate_core::value::{EpochTime, for_each_scalar};
+use migrate_core::{
+    BatchStream, Column, ColumnName, Dialect, Error, ErrorKind, Extent, KeyBucket, KeyHistogram,
+    ObjectStat, Predicate, Pushdown, Result, RunContext, Scalar, ScanRequest, Snapshot,
+    SourceTable, SqlBuilder, SqlStatement, TableRef, TableSchema, closest, code,
+};
+
+use super::decode::decode;
+use super::session::SessionPool;
+use super::settings::RESULT_CHUNK_MB;
+use super::statement::{Execution, counts, fetch, fetch_count};
+use crate::task_stream::{BatchSender, TaskStream};
+
+/// Batches that wait for the consumer.
+const READ_AHEAD: usize = 1;
+
+/// An open table.
+#[derive(Debug)]
+pub(super) struct SnowflakeTable {
+    sessions: Arc<SessionPool>,
+    schema: Arc<TableSchema>,
+    snapshot: Option<Snapshot>,
+}
+
+/// The present moment by Snowflake's clock, in the form that time travel takes.
+pub(super) async fn pin(sessions: &Arc<SessionPool>) -> Result<Snapshot> {
+    let statement = SqlStatement {
+        sql: "SELECT CURRENT_TIMESTAMP()::TIMESTAMP_LTZ(9) AS \"NOW\"".into(),
+        params: Vec::new(),
+    };
+    let answer = fetch(sessions, &statement, &RunContext::new()).await?;
+    let mut now = None;
+    for_each_scalar(answer.column(0), &"NOW".into(), |value| {
+        now = value;
+        Ok(())
+    })?;
+    let Some(Scalar::Instant(now)) = now else {
+        return Err(Error::new(ErrorKind::Connection, "Snowflake did not tell its time")
+            .with_hint("run again"));
+    };
+    // Time travel counts in milliseconds: a finer moment could be rounded to one that has not come.
+    let millis = EpochTime::new(now.seconds(), now.nanos() / 1_000_000 * 1_000_000);
+    let moment = millis.unwrap_or(now).to_string().replacen(' ', "T", 1);
+    Ok(Snapshot::new(format!("{moment}Z")))
+}
+
+impl SnowflakeTable {
+    /// Looks at the columns, as of the snapshot where the object can be read so.
+    ///
+    /// # Errors
+    ///
+    /// [`code::SOURCE_TABLE_MISSING`] with the nearest name.
+    pub(super) async fn open(
+        sessions: Arc<SessionPool>,
+        table: &TableRef,
+        snapshot: Option<&Snapshot>,
+    ) -> Result<Self> {
+        let cx = RunContext::new();
+        let look = async |snapshot: Option<&Snapshot>| {
+            let mut sql = SqlBuilder::new(Dialect::Snowflake);
+            sql.text("SELECT * FROM ");
+            from(&mut sql, table, snapshot);
+            sql.text(" LIMIT 0");
+            Execution::start(&sessions, &sql.finish(), &cx).await.map(|result| result.columns())
+        };
+        let (columns, snapshot) = match (look(snapshot).await, snapshot) {
+            (Ok(columns), snapshot) => (columns, snapshot.cloned()),
+            (Err(error), _) if error.code() == code::SOURCE_TABLE_MISSING => {
+                return Err(with_near_names(&sessions, table, error).await);
+            }
+            (Err(error), Some(_)) if super::session::is_transient(&error) => return Err(error),
+            // The object may be one that time travel does not know: then the present can be read.
+            (Err(error), Some(_)) => match look(None).await {
+                Ok(columns) => (columns, None),
+                Err(_same) => return Err(error.with("table", table)),
+            },
+            (Err(error), None) => return Err(error.with("table", table)),
+        };
+        let schema = Arc::new(TableSchema::new(table.clone(), columns));
+        Ok(Self { sessions, schema, snapshot })
+    }
+
+    /// `FROM` this table, as of the snapshot.
+    fn from(&self, sql: &mut SqlBuilder) {
+        from(sql, &self.schema.table, self.snapshot.as_ref());
+    }
+
+    fn selected(&self, columns: &[ColumnName]) -> Result<TableSchema> {
+        let columns: Vec<Column> =
+            columns.iter().map(|name| self.schema.require(name).cloned()).collect::<Result<_>>()?;
+        Ok(TableSchema::new(self.schema.table.clone(), columns))
+    }
+}
+
+fn from(sql: &mut SqlBuilder, table: &TableRef, snapshot: Option<&Snapshot>) {
+    sql.table(table);
+    if let Some(snapshot) = snapshot {
+        // Time travel takes a constant only. The moment comes from `pin` or from a stored plan.
+        let moment = snapshot.as_str().replace('\'', "");
+        sql.text(" AT(TIMESTAMP => '").text(&moment).text("'::TIMESTAMP_LTZ)");
+    }
+}
+
+fn only_where(sql: &mut SqlBuilder, predicate: &Predicate) -> Result<()> {
+    if *predicate != Predicate::All {
+        sql.text(" WHERE ");
+        predicate.render(sql)?;
+    }
+    Ok(())
+}
+
+/// Adds the nearest name of the schema to an error about a missing table.
+async fn with_near_names(sessions: &Arc<SessionPool>, table: &TableRef, error: Error) -> Error {
+    let mut sql = SqlBuilder::new(Dialect::Snowflake);
+    sql.text("SELECT \"TABLE_NAME\" FROM ");
+    sql.names(table.database.as_deref())
+        .text(".INFORMATION_SCHEMA.TABLES WHERE \"TABLE_SCHEMA\" = ");
+    sql.value(&table.schema.as_deref().unwrap_or_default().into());
+    let missing = Error::new(code::SOURCE_TABLE_MISSING, format!("Source table {table} not found"));
+    // A role that may not list the schema still gets the plain answer.
+    let Ok(answer) = fetch(sessions, &sql.finish(), &RunContext::new()).await else {
+        return missing.with_hint(error.hint().unwrap_or_default().to_owned());
+    };
+    let names: Vec<&str> = answer
+        .column(0)
+        .as_string_opt::<i32>()
+        .map(|names| names.iter().flatten().collect())
+        .unwrap_or_default();
+    let hint = match closest(&table.name, names.iter().copied()) {
+        Some(near) if Dialect::Snowflake.parse_identifier(near).is_ok_and(|name| name == near) => {
+            format!("did you mean {near}? correct `source`, or grant the role access")
+        }
+        Some(near) => format!("did you mean \"source\": \"\\\"{near}\\\"\"? its case needs quotes"),
+        None => error.hint().unwrap_or_default().to_owned(),
+    };
+    missing.with_hint(hint)
+}
+
+#[async_trait]
+impl SourceTable for SnowflakeTable {
+    fn schema(&self) -> &Arc<TableSchema> {
+        &self.schema
+    }
+
+    fn snapshot(&self) -> Option<&Snapshot> {
+        self.snapshot.as_ref()
+    }
+
+    fn pushdown(&self, predicate: &Predicate) -> Pushdown {
+        match predicate.raw_part() {
+            Some((dialect, _)) if dialect != Dialect::Snowflake => Pushdown::Unsupported,
+            _ => Pushdown::Exact,
+        }
+    }
+
+    fn scan_memory_bytes(&self) -> u64 {
+        // Measured: a part costs 2.2 times its inflated size while it is parsed.
+        RESULT_CHUNK_MB * (1 << 20) * 22 / 10
+    }
+
+    async fn count(&self, filter: &Predicate) -> Result<u64> {
+        let mut sql = SqlBuilder::new(Dialect::Snowflake);
+        sql.text("SELECT COUNT(*)::NUMBER(38,0) AS \"N\" FROM ");
+        self.from(&mut sql);
+        only_where(&mut sql, filter)?;
+        fetch_count(&self.sessions, &sql.finish(), &RunContext::new())
+            .await
+            .map_err(|error| error.with("table", &self.schema.table))
+    }
+
+    async fn key_histogram(
+        &self,
+        key: &ColumnName,
+        depth_rows: NonZeroU64,
+        filter: &Predicate,
+    ) -> Result<KeyHistogram> {
+        self.schema.require(key)?;
+        let mut sql = SqlBuilder::new(Dialect::Snowflake);
+        // The bucket of a key is its rank over the depth, by exact integer arithmetic; equal keys
+        // have equal ranks. The last column lets a truncated answer be noticed.
+        sql.text(
+            "SELECT \"FIRST\", \"N\", (COUNT(*) OVER ())::NUMBER(38,0) AS \"BUCKETS\" FROM (\
+             SELECT MIN(\"K\") AS \"FIRST\", COUNT(*)::NUMBER(38,0) AS \"N\", \"BUCKET\" FROM (\
+             SELECT \"K\", CASE WHEN \"K\" IS NULL THEN -1 \
+             ELSE (\"R\" - MOD(\"R\", ",
+        );
+        let depth = depth_rows.to_string();
+        sql.text(&depth).text(")) END AS \"BUCKET\" FROM (SELECT \"K\", RANK() OVER (ORDER BY \"K\" ASC NULLS LAST) - 1 AS \"R\" FROM (SELECT ");
+        sql.name(key.as_str()).text(" AS \"K\" FROM ");
+        self.from(&mut sql);
+        only_where(&mut sql, filter)?;
+        sql.text("))) GROUP BY \"BUCKET\") ORDER BY \"BUCKET\"");
+        let answer = fetch(&self.sessions, &sql.finish(), &RunContext::new())
+            .await
+            .map_err(|error| error.with("table", &self.schema.table).with("column", key))?;
+        let rows = counts(&answer, 1)?;
+        let announced = counts(&answer, 2)?.first().copied().unwrap_or(0);
+        if announced != rows.len() as u64 {
+            return Err(Error::new(code::ROW_COUNT_MISMATCH, "A histogram arrived incomplete")
+                .with("table", &self.schema.table)
+                .with_hint("run again"));
+        }
+        let mut histogram = KeyHistogram::default();
+        let mut rows = rows.into_iter();
+        for_each_scalar(answer.column(0), key, |first| {
+            let rows = rows.next().unwrap_or_default();
+            match first {
+                Some(first) => histogram.buckets.push(KeyBucket { first, rows }),
+                None => histogram.nulls += rows,
+            }
+            Ok(())
+        })?;
+        Ok(histogram)
+    }
+
+    async fn objects(&self) -> Result<Vec<ObjectStat>> {
+        Ok(Vec::new())
+    }
+
+    async fn scan(&self, request: ScanRequest, cx: &RunContext) -> Result<BatchStream> {
+        let Extent::Rows { predicate } = request.extent else {
+            return Err(Error::new(ErrorKind::Unsupported, "A Snowflake table has no files")
+                .with_hint("use a chunking strategy that cuts by rows"));
+        };
+        let selected = self.selected(&request.columns)?;
+        let mut sql = SqlBuilder::new(Dialect::Snowflake);
+        sql.text("SELECT ").names(request.columns.iter().map(ColumnName::as_str)).text(" FROM ");
+        self.from(&mut sql);
+        only_where(&mut sql, &predicate.and(request.filter))?;
+        let execution = Execution::start(&self.sessions, &sql.finish(), cx)
+            .await
+            .map_err(|error| error.with("table", &self.schema.table))?;
+        let layout = execution.layout(&selected)?;
+        let limits = BatchLimits {
+            rows: usize::try_from(request.batch_rows.get()).unwrap_or(usize::MAX),
+            must_count: request.expected_rows.is_none(),
+        };
+        let cx = cx.clone();
+        Ok(TaskStream::start(READ_AHEAD, |task, sender| {
+            task.spawn(async move {
+                if let Err(error) = read(execution, layout, limits, &cx, sender.clone()).await {
+                    // A closed channel means that nobody wants to know any more.
+                    drop(sender.send(Err(error)).await);
+                }
+            });
+        }))
+    }
+}
+
+/// How the reader hands rows on.
+#[derive(Debug, Clone, Copy)]
+struct BatchLimits {
+    rows: usize,
+    /// Whether the reader has to prove that all rows arrived.
+    must_count: bool,
+}
+
+/// Fetches part after part and decodes each where it may take its time.
+async fn read(
+    mut execution: Execution,
+    layout: super::decode::Layout,
+    limits: BatchLimits,
+    cx: &RunContext,
+    sender: BatchSender,
+) -> Result<()> {
+    let mut arrived = 0;
+    while let Some(part) = cx.unless_cancelled(execution.next_part()).await? {
+        arrived += part.row_count() as u64;
+        let (layout, batches) = (layout.clone(), sender.clone());
+        let decoding = tokio::task::spawn_blocking(move || {
+            decode(&part, &layout, limits.rows, |batch| batches.blocking_send(Ok(batch)).is_ok())
+        });
+        decoding.await.unwrap_or_else(|cause| {
+            Err(Error::new(ErrorKind::Internal, "Decoding a result broke off").with_source(cause))
+        })?;
+        if sender.is_closed() {
+            return Ok(());
+        }
+    }
+    if limits.must_count {
+        execution.verify_count(arrived, cx).await?;
+    }
+    Ok(())
+}
