@@ -26,7 +26,7 @@ async fn every_chunk_is_claimed_once() {
             let WorkItem::Chunk(chunk) = lease.item().clone() else { panic!("a chunk") };
             mine.push(chunk.id);
             assert_eq!(chunk.expected_rows, Some(10));
-            let settled = ledger.store.complete(*lease, &ONE_ROW).await.expect("completes");
+            let settled = ledger.store.complete(&lease, &ONE_ROW).await.expect("completes");
             assert_eq!(settled, Settled::Applied);
         }
         mine
@@ -55,9 +55,9 @@ async fn an_expired_lease_goes_to_another_worker_and_fences_the_first() {
 
     let owned = ledger.store.renew(&[first.token(), second.token()], Duration::from_secs(5)).await;
     assert_eq!(owned.expect("renews"), [second.token()]);
-    let late = ledger.store.complete(first, &ONE_ROW).await.expect("answers");
+    let late = ledger.store.complete(&first, &ONE_ROW).await.expect("answers");
     assert_eq!(late, Settled::LeaseLost);
-    let right = ledger.store.complete(second, &ONE_ROW).await.expect("answers");
+    let right = ledger.store.complete(&second, &ONE_ROW).await.expect("answers");
     assert_eq!(right, Settled::Applied);
     assert!(matches!(ledger.claim(table).await, Claim::Drained { .. }));
 }
@@ -81,7 +81,7 @@ async fn a_record_commits_with_its_transaction_or_not_at_all() {
     assert_eq!(execute(&mut tx, &record.statement(&ONE_ROW)).await.expect("runs"), 1);
     tx.commit().await.expect("commits");
     // The worker never saw the answer to COMMIT and reports a failure.
-    let settled = ledger.store.fail(lease, &failure(Some(Duration::ZERO))).await.expect("answers");
+    let settled = ledger.store.fail(&lease, &failure(Some(Duration::ZERO))).await.expect("answers");
     assert_eq!(settled, Settled::AlreadyCompleted);
     let progress = ledger.store.progress(&[table]).await.expect("progress");
     assert_eq!((progress[0].completed_chunk_count, progress[0].row_count), (1, 1));
@@ -98,7 +98,7 @@ async fn a_stale_record_changes_no_row() {
     let mut connection = ledger.database.acquire().await.expect("connects");
     let changed = execute(&mut connection, &record.statement(&ONE_ROW)).await.expect("runs");
     assert_eq!(changed, 0, "the token is another worker's");
-    ledger.store.release(fresh).await.expect("releases");
+    ledger.store.release(&fresh).await.expect("releases");
     let changed = execute(&mut connection, &record.statement(&ONE_ROW)).await.expect("runs");
     assert_eq!(changed, 0, "and a released chunk has none");
 }
@@ -109,7 +109,7 @@ async fn a_failed_chunk_rests_then_counts_its_tries_and_ends_failed() {
     let table = ledger.planned(1).await;
     let lease = ledger.lease(table).await;
     let rest = Duration::from_hours(1);
-    let settled = ledger.store.fail(lease, &failure(Some(rest))).await.expect("fails");
+    let settled = ledger.store.fail(&lease, &failure(Some(rest))).await.expect("fails");
     assert_eq!(settled, Settled::Applied);
     match ledger.claim(table).await {
         Claim::NotYet { holder: None, .. } => {}
@@ -121,7 +121,7 @@ async fn a_failed_chunk_rests_then_counts_its_tries_and_ends_failed() {
         .expect("rested");
     let lease = ledger.lease(table).await;
     assert_eq!(lease.attempt(), 2);
-    ledger.store.fail(lease, &failure(None)).await.expect("fails");
+    ledger.store.fail(&lease, &failure(None)).await.expect("fails");
     assert!(matches!(ledger.claim(table).await, Claim::Drained { .. }));
     let progress = ledger.store.progress(&[table]).await.expect("progress");
     assert_eq!(progress[0].failed_chunk_count, 1);
@@ -133,7 +133,7 @@ async fn a_released_chunk_has_not_used_up_a_try() {
     let ledger = Ledger::installed().await;
     let table = ledger.planned(1).await;
     let lease = ledger.lease(table).await;
-    ledger.store.release(lease).await.expect("releases");
+    ledger.store.release(&lease).await.expect("releases");
     assert_eq!(ledger.lease(table).await.attempt(), 1);
 }
 

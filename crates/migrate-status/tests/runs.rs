@@ -76,7 +76,7 @@ async fn a_run_at_work_is_not_superseded() {
     let handle = ledger.store.begin_run(&anew).await.expect("the lease has run out");
     assert_ne!(handle.tables[0].id, table_id);
     let summary = WriteSummary::default();
-    let settled = ledger.store.complete(lease, &summary).await.expect("answers");
+    let settled = ledger.store.complete(&lease, &summary).await.expect("answers");
     assert_eq!(settled, migrate_core::Settled::LeaseLost, "the old worker can complete nothing");
     let again = ledger.store.finish_table(table_id, Outcome::Completed, None).await;
     assert_eq!(again.expect_err("superseded").kind(), ErrorKind::LeaseLost);
@@ -92,11 +92,10 @@ async fn the_first_plan_wins() {
     other.rationale = "second".into();
     let mine = plan("t");
     let (one, two) = futures::future::join(
-        ledger.store.save_plan(id, &mine, &chunks(3)),
-        ledger.store.save_plan(id, &other, &chunks(5)),
+        ledger.save(id, &mine, &chunks(3)),
+        ledger.save(id, &other, &chunks(5)),
     )
     .await;
-    let (one, two) = (one.expect("saves"), two.expect("finds the other"));
     assert_eq!(one, two);
     assert_eq!(ledger.store.load_plan(id).await.expect("loads"), Some(one));
     let stored: i64 =
@@ -119,7 +118,7 @@ async fn a_table_with_open_chunks_is_never_completed() {
         let migrate_core::Claim::Leased(lease) = claim.expect("claims") else { panic!("{kind}") };
         let summary = WriteSummary { rows_read: 10, rows_inserted: 10, ..WriteSummary::default() };
         let summary = if kind == WorkKind::Chunk { summary } else { WriteSummary::default() };
-        ledger.store.complete(*lease, &summary).await.expect("completes");
+        ledger.store.complete(&lease, &summary).await.expect("completes");
     }
     ledger.store.finish_table(id, Outcome::Completed, None).await.expect("all is done");
     let progress = ledger.store.progress(&[id]).await.expect("progress");
@@ -163,7 +162,7 @@ async fn a_plan_of_many_chunks_is_stored_in_one_go() {
     let run = ledger.begin(&[table("t", "f")]).await;
     let started = Instant::now();
     let id = run.tables[0].id;
-    ledger.store.save_plan(id, &plan("t"), &chunks(11_000)).await.expect("saves");
+    ledger.save(id, &plan("t"), &chunks(11_000)).await;
     println!("11,000 chunks stored in {:?}", started.elapsed());
     let progress = ledger.store.progress(&[id]).await.expect("progress");
     assert_eq!(progress[0].chunk_count, 11_000);

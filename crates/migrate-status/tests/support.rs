@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use migrate_core::{
-    Chunk, ChunkId, Claim, Extent, Lease, LoadPlan, PlanStore, Predicate, RunHandle, RunId,
-    RunRequest, RunStore, TableId, TablePlan, TableRef, TableRequest, WorkKind, WorkQueue,
+    Chunk, ChunkId, Claim, Extent, Lease, LoadPlan, NewPlan, PlanStore, Predicate, RunHandle,
+    RunId, RunRequest, RunStore, TableId, TablePlan, TableRef, TableRequest, WorkKind, WorkQueue,
     WorkerId,
 };
 use migrate_postgres::{Database, PostgresSettings, sqlx};
@@ -46,8 +46,18 @@ impl Ledger {
     pub(crate) async fn planned(&self, chunk_count: u32) -> TableId {
         let run = self.begin(&[table("t", "f")]).await;
         let id = run.tables[0].id;
-        self.store.save_plan(id, &plan("t"), &chunks(chunk_count)).await.expect("saves");
+        self.save(id, &plan("t"), &chunks(chunk_count)).await;
         id
+    }
+
+    pub(crate) async fn save(
+        &self,
+        table: TableId,
+        plan: &TablePlan,
+        chunks: &[Chunk],
+    ) -> TablePlan {
+        let plans = self.store.save_plans(&[NewPlan { table, plan, chunks }]).await;
+        plans.expect("saves").remove(0)
     }
 
     pub(crate) async fn claim(&self, table: TableId) -> Claim {

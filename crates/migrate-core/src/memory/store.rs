@@ -7,16 +7,15 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 use super::lock;
-use crate::chunk::Chunk;
 use crate::code;
 use crate::commit::{CommitDomain, CommitRecord};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sink::WriteSummary;
 use crate::source::Snapshot;
 use crate::status::{
-    Adoption, Claim, Failure, Holder, KnownTable, Lease, LeaseToken, Outcome, PlanStore, RunHandle,
-    RunId, RunRequest, RunStore, Settled, TableHandle, TableId, TablePlan, TableProgress,
-    TableRequest, TableState, WorkItem, WorkKind, WorkQueue, WorkerId, adopt,
+    Adoption, Claim, Failure, Holder, KnownTable, Lease, LeaseToken, NewPlan, Outcome, PlanStore,
+    RunHandle, RunId, RunRequest, RunStore, Settled, TableHandle, TableId, TablePlan,
+    TableProgress, TableRequest, TableState, WorkItem, WorkKind, WorkQueue, WorkerId, adopt,
 };
 
 /// Crashes of one item after which it is not handed out again: it probably kills its workers.
@@ -298,23 +297,24 @@ impl PlanStore for MemoryStore {
         Ok(lock(&self.state).table(table).and_then(|entry| entry.plan.clone()))
     }
 
-    async fn save_plan(
-        &self,
-        table: TableId,
-        plan: &TablePlan,
-        chunks: &[Chunk],
-    ) -> Result<TablePlan> {
+    async fn save_plans(&self, plans: &[NewPlan<'_>]) -> Result<Vec<TablePlan>> {
         let mut state = lock(&self.state);
-        let entry = state.table(table).ok_or_else(|| unknown_table(table))?;
+        plans.iter().map(|new| state.save(new)).collect()
+    }
+}
+
+impl State {
+    fn save(&mut self, new: &NewPlan<'_>) -> Result<TablePlan> {
+        let entry = self.table(new.table).ok_or_else(|| unknown_table(new.table))?;
         if let Some(stored) = &entry.plan {
             return Ok(stored.clone());
         }
-        let prepare = plan.prepared_by.is_none().then_some(WorkItem::Prepare);
-        let work = chunks.iter().cloned().map(WorkItem::Chunk);
+        let prepare = new.plan.prepared_by.is_none().then_some(WorkItem::Prepare);
+        let work = new.chunks.iter().cloned().map(WorkItem::Chunk);
         entry.items =
             prepare.into_iter().chain(work).chain([WorkItem::Finish]).map(Item::new).collect();
-        entry.plan = Some(plan.clone());
-        Ok(plan.clone())
+        entry.plan = Some(new.plan.clone());
+        Ok(new.plan.clone())
     }
 }
 
@@ -375,15 +375,15 @@ impl WorkQueue for MemoryStore {
         None
     }
 
-    async fn complete(&self, lease: Lease, summary: &WriteSummary) -> Result<Settled> {
-        Ok(self.settle(&lease, |item| {
+    async fn complete(&self, lease: &Lease, summary: &WriteSummary) -> Result<Settled> {
+        Ok(self.settle(lease, |item| {
             item.status = Status::Completed;
             item.rows = summary.rows_inserted + summary.rows_updated + summary.rows_skipped;
         }))
     }
 
-    async fn fail(&self, lease: Lease, failure: &Failure) -> Result<Settled> {
-        Ok(self.settle(&lease, |item| {
+    async fn fail(&self, lease: &Lease, failure: &Failure) -> Result<Settled> {
+        Ok(self.settle(lease, |item| {
             item.failure = Some(failure.reason.clone());
             item.status = match failure.retry_in {
                 Some(delay) => Status::Pending { not_before: Instant::now() + delay },
@@ -392,8 +392,8 @@ impl WorkQueue for MemoryStore {
         }))
     }
 
-    async fn release(&self, lease: Lease) -> Result<Settled> {
-        Ok(self.settle(&lease, |item| {
+    async fn release(&self, lease: &Lease) -> Result<Settled> {
+        Ok(self.settle(lease, |item| {
             item.attempts = item.attempts.saturating_sub(1);
             item.status = Status::Pending { not_before: Instant::now() };
         }))

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 pub use adoption::{Adoption, Adoptions, KnownTable, adopt};
-pub use plan::{PlanStore, TablePlan};
+pub use plan::{NewPlan, PlanStore, TablePlan};
 pub use queue::{
     Claim, Failure, Holder, Lease, LeaseToken, Settled, WorkItem, WorkKind, WorkQueue, WorkerId,
 };

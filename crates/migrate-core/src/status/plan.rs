@@ -23,18 +23,24 @@ pub trait PlanStore: fmt::Debug + Send + Sync {
     /// [`PLAN_UNREADABLE`](crate::code::PLAN_UNREADABLE), `Connection`, `Timeout`.
     async fn load_plan(&self, table: TableId) -> Result<Option<TablePlan>>;
 
-    /// Stores a plan and all its chunks at once. The first writer wins; everybody receives the plan
-    /// that is stored.
+    /// Stores plans and all their chunks, all or none: tables that are prepared together are planned
+    /// together. The first writer of a table wins; everybody receives the plans that are stored.
     ///
     /// # Errors
     ///
-    /// `LeaseLost` when the table has been superseded, `Connection`, `Timeout`.
-    async fn save_plan(
-        &self,
-        table: TableId,
-        plan: &TablePlan,
-        chunks: &[Chunk],
-    ) -> Result<TablePlan>;
+    /// `LeaseLost` when a table has been superseded, `Connection`, `Timeout`.
+    async fn save_plans(&self, plans: &[NewPlan<'_>]) -> Result<Vec<TablePlan>>;
+}
+
+/// A plan to store.
+#[derive(Debug, Clone, Copy)]
+pub struct NewPlan<'a> {
+    /// The table's part in its run.
+    pub table: TableId,
+    /// The plan.
+    pub plan: &'a TablePlan,
+    /// Its chunks.
+    pub chunks: &'a [Chunk],
 }
 
 /// Everything that is decided before a table's first row moves, except the list of its chunks.

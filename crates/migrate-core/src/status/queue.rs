@@ -50,21 +50,21 @@ pub trait WorkQueue: fmt::Debug + Send + Sync {
     /// # Errors
     ///
     /// `Connection`, `Timeout`.
-    async fn complete(&self, lease: Lease, summary: &WriteSummary) -> Result<Settled>;
+    async fn complete(&self, lease: &Lease, summary: &WriteSummary) -> Result<Settled>;
 
     /// Records a failure: rest and try again, or give up.
     ///
     /// # Errors
     ///
     /// `Connection`, `Timeout`.
-    async fn fail(&self, lease: Lease, failure: &Failure) -> Result<Settled>;
+    async fn fail(&self, lease: &Lease, failure: &Failure) -> Result<Settled>;
 
     /// Gives the item back untouched; the attempt does not count.
     ///
     /// # Errors
     ///
     /// `Connection`, `Timeout`.
-    async fn release(&self, lease: Lease) -> Result<Settled>;
+    async fn release(&self, lease: &Lease) -> Result<Settled>;
 }
 
 /// Kinds of leased work, in the order in which a table passes through them.
@@ -124,9 +124,9 @@ impl fmt::Display for WorkerId {
     }
 }
 
-/// The right to do one piece of work. Not `Clone`: it is consumed by exactly one of
-/// [`complete`](WorkQueue::complete), [`fail`](WorkQueue::fail), [`release`](WorkQueue::release)
-/// and [`committed`](Lease::committed).
+/// The right to do one piece of work. It ends with its completion in the sink's transaction or with
+/// one of [`complete`](WorkQueue::complete), [`fail`](WorkQueue::fail) and
+/// [`release`](WorkQueue::release), each of which may be repeated when its answer was lost.
 #[derive(Debug)]
 #[must_use = "settle the lease, or the work stays blocked until it expires"]
 pub struct Lease {
@@ -161,9 +161,6 @@ impl Lease {
     pub fn attempt(&self) -> u32 {
         self.attempt
     }
-
-    /// The sink's transaction has recorded completion.
-    pub fn committed(self) {}
 }
 
 /// Answer to a claim.

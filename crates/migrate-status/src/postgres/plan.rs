@@ -1,10 +1,10 @@
 //! Plans and their chunks, stored at once.
 
 use async_trait::async_trait;
-use migrate_core::{Chunk, Error, ErrorKind, PlanStore, Result, TableId, TablePlan, code};
+use migrate_core::{Chunk, Error, ErrorKind, NewPlan, PlanStore, Result, TableId, TablePlan, code};
 use migrate_postgres::sqlx;
 use serde_json::Value;
-use sqlx::Row;
+use sqlx::{PgConnection, Row};
 
 use super::{PgStatusStore, bigint, ledger};
 
@@ -21,75 +21,93 @@ impl PlanStore for PgStatusStore {
         plan.flatten().map(read_plan).transpose()
     }
 
-    async fn save_plan(
-        &self,
-        table: TableId,
-        plan: &TablePlan,
-        chunks: &[Chunk],
-    ) -> Result<TablePlan> {
+    async fn save_plans(&self, plans: &[NewPlan<'_>]) -> Result<Vec<TablePlan>> {
         let mut tx = self.database.pool().begin().await.map_err(ledger)?;
-        let row = sqlx::query(
-            "select plan, status from migration_status.migration_table_status \
-             where table_id = $1 for update",
-        )
-        .bind(table.0)
-        .fetch_one(&mut *tx)
-        .await
-        .map_err(ledger)?;
-        if let Some(stored) = row.try_get::<Option<Value>, _>("plan").map_err(ledger)? {
-            return read_plan(stored);
-        }
-        if row.try_get::<&str, _>("status").map_err(ledger)? == "superseded" {
-            return Err(Error::new(ErrorKind::LeaseLost, "A newer run has taken over the table")
-                .with_hint("nothing to do: the newer run loads it"));
-        }
+        // One order of locks for everybody.
+        let ids: Vec<i64> = plans.iter().map(|new| new.table.0).collect();
         sqlx::query(
-            "update migration_status.migration_table_status \
-             set plan = $2, strategy = $3, total_chunks = $4, estimated_rows = $5, \
-                 status = 'in_progress' \
-             where table_id = $1",
+            "select from migration_status.migration_table_status \
+             where table_id = any($1) order by table_id for update",
         )
-        .bind(table.0)
-        .bind(json(plan)?)
-        .bind(&plan.strategy)
-        .bind(i32::try_from(chunks.len()).unwrap_or(i32::MAX))
-        .bind(plan.estimated_rows.map(bigint))
-        .execute(&mut *tx)
-        .await
-        .map_err(ledger)?;
-        sqlx::query(
-            "insert into migration_status.migration_work_items (table_id, kind, item_id) \
-             select $1, kind, 0 from unnest(array['prepare', 'finish']) as kind \
-             where kind = 'finish' or not $2",
-        )
-        .bind(table.0)
-        .bind(plan.prepared_by.is_some())
-        .execute(&mut *tx)
-        .await
-        .map_err(ledger)?;
-        let ids: Vec<i32> =
-            chunks.iter().map(|chunk| i32::try_from(chunk.id.0).unwrap_or(i32::MAX)).collect();
-        let extents = chunks.iter().map(|chunk| json(&chunk.extent)).collect::<Result<Vec<_>>>()?;
-        let expected: Vec<_> = chunks.iter().map(|chunk| chunk.expected_rows.map(bigint)).collect();
-        let estimated: Vec<_> =
-            chunks.iter().map(|chunk| chunk.estimated_rows.map(bigint)).collect();
-        sqlx::query(
-            "insert into migration_status.migration_work_items \
-                (table_id, kind, item_id, extent, expected_rows, estimated_rows) \
-             select $1, 'chunk', c.* \
-             from unnest($2::integer[], $3::jsonb[], $4::bigint[], $5::bigint[]) as c",
-        )
-        .bind(table.0)
         .bind(&ids)
-        .bind(&extents)
-        .bind(&expected)
-        .bind(&estimated)
         .execute(&mut *tx)
         .await
         .map_err(ledger)?;
+        let mut stored = Vec::with_capacity(plans.len());
+        for new in plans {
+            stored.push(save(&mut tx, new).await?);
+        }
         tx.commit().await.map_err(ledger)?;
-        Ok(plan.clone())
+        Ok(stored)
     }
+}
+
+async fn save(connection: &mut PgConnection, new: &NewPlan<'_>) -> Result<TablePlan> {
+    let row = sqlx::query(
+        "select plan, status from migration_status.migration_table_status where table_id = $1",
+    )
+    .bind(new.table.0)
+    .fetch_one(&mut *connection)
+    .await
+    .map_err(ledger)?;
+    if let Some(stored) = row.try_get::<Option<Value>, _>("plan").map_err(ledger)? {
+        return read_plan(stored);
+    }
+    if row.try_get::<&str, _>("status").map_err(ledger)? == "superseded" {
+        return Err(Error::new(ErrorKind::LeaseLost, "A newer run has taken over the table")
+            .with_hint("nothing to do: the newer run loads it"));
+    }
+    sqlx::query(
+        "update migration_status.migration_table_status \
+         set plan = $2, strategy = $3, total_chunks = $4, estimated_rows = $5, \
+             status = 'in_progress' \
+         where table_id = $1",
+    )
+    .bind(new.table.0)
+    .bind(json(new.plan)?)
+    .bind(&new.plan.strategy)
+    .bind(i32::try_from(new.chunks.len()).unwrap_or(i32::MAX))
+    .bind(new.plan.estimated_rows.map(bigint))
+    .execute(&mut *connection)
+    .await
+    .map_err(ledger)?;
+    sqlx::query(
+        "insert into migration_status.migration_work_items (table_id, kind, item_id) \
+         select $1, kind, 0 from unnest(array['prepare', 'finish']) as kind \
+         where kind = 'finish' or not $2",
+    )
+    .bind(new.table.0)
+    .bind(new.plan.prepared_by.is_some())
+    .execute(&mut *connection)
+    .await
+    .map_err(ledger)?;
+    save_chunks(connection, new).await?;
+    Ok(new.plan.clone())
+}
+
+/// All chunks in one statement, however many there are.
+async fn save_chunks(connection: &mut PgConnection, new: &NewPlan<'_>) -> Result<()> {
+    let column = |value: fn(&Chunk) -> Option<u64>| -> Vec<Option<i64>> {
+        new.chunks.iter().map(|chunk| value(chunk).map(bigint)).collect()
+    };
+    let ids: Vec<i32> =
+        new.chunks.iter().map(|chunk| i32::try_from(chunk.id.0).unwrap_or(i32::MAX)).collect();
+    let extents = new.chunks.iter().map(|chunk| json(&chunk.extent)).collect::<Result<Vec<_>>>()?;
+    sqlx::query(
+        "insert into migration_status.migration_work_items \
+            (table_id, kind, item_id, extent, expected_rows, estimated_rows) \
+         select $1, 'chunk', c.* \
+         from unnest($2::integer[], $3::jsonb[], $4::bigint[], $5::bigint[]) as c",
+    )
+    .bind(new.table.0)
+    .bind(&ids)
+    .bind(&extents)
+    .bind(column(|chunk| chunk.expected_rows))
+    .bind(column(|chunk| chunk.estimated_rows))
+    .execute(connection)
+    .await
+    .map_err(ledger)?;
+    Ok(())
 }
 
 fn json(value: &impl serde::Serialize) -> Result<Value> {

@@ -107,16 +107,16 @@ impl WorkQueue for PgStatusStore {
         Some(Arc::new(Completion::new(self.database.domain().clone(), lease)))
     }
 
-    async fn complete(&self, lease: Lease, summary: &WriteSummary) -> Result<Settled> {
-        let record = Completion::new(self.database.domain().clone(), &lease);
+    async fn complete(&self, lease: &Lease, summary: &WriteSummary) -> Result<Settled> {
+        let record = Completion::new(self.database.domain().clone(), lease);
         let mut connection = self.database.acquire().await?;
         match execute(&mut connection, &record.statement(summary)).await.map_err(ledger)? {
-            0 => self.settled_otherwise(&lease).await,
+            0 => self.settled_otherwise(lease).await,
             _ => Ok(Settled::Applied),
         }
     }
 
-    async fn fail(&self, lease: Lease, failure: &Failure) -> Result<Settled> {
+    async fn fail(&self, lease: &Lease, failure: &Failure) -> Result<Settled> {
         let (kind, item) = item_id(lease.item());
         let changed = sqlx::query(
             "with settled as ( \
@@ -143,10 +143,10 @@ impl WorkQueue for PgStatusStore {
         .await
         .map_err(ledger)?
         .rows_affected();
-        if changed == 0 { self.settled_otherwise(&lease).await } else { Ok(Settled::Applied) }
+        if changed == 0 { self.settled_otherwise(lease).await } else { Ok(Settled::Applied) }
     }
 
-    async fn release(&self, lease: Lease) -> Result<Settled> {
+    async fn release(&self, lease: &Lease) -> Result<Settled> {
         let (kind, item) = item_id(lease.item());
         let changed = sqlx::query(
             "update migration_status.migration_work_items \
@@ -162,7 +162,7 @@ impl WorkQueue for PgStatusStore {
         .await
         .map_err(ledger)?
         .rows_affected();
-        if changed == 0 { self.settled_otherwise(&lease).await } else { Ok(Settled::Applied) }
+        if changed == 0 { self.settled_otherwise(lease).await } else { Ok(Settled::Applied) }
     }
 }
 

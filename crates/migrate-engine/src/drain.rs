@@ -1,0 +1,109 @@
+//! The workers of a run, over all its tables.
+
+use std::num::{NonZeroU32, NonZeroU64};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use migrate_core::{Error, ErrorKind, RunContext, TableProgress, WorkerId, WriteSummary};
+use tokio::task::JoinSet;
+
+use crate::budget::MemoryBudget;
+use crate::migration::Ledger;
+use crate::schedule::Schedule;
+use crate::table::Table;
+use crate::work::Worker;
+
+/// What all workers share.
+#[derive(Debug)]
+pub(crate) struct Drain {
+    pub(crate) tables: Vec<Table>,
+    pub(crate) ledgers: Vec<Arc<Ledger>>,
+    pub(crate) schedule: Schedule,
+    pub(crate) budget: MemoryBudget,
+    pub(crate) lease: Duration,
+    rows: AtomicU64,
+    bytes: AtomicU64,
+}
+
+impl Drain {
+    pub(crate) fn new(
+        tables: Vec<Table>,
+        ledgers: Vec<Arc<Ledger>>,
+        workers: NonZeroU32,
+        memory_budget: NonZeroU64,
+        lease: Duration,
+    ) -> Self {
+        let schedule = Schedule::new(tables.iter().map(|table| {
+            let most = table.job.max_workers.unwrap_or(workers);
+            (table.has_work(), most.get())
+        }));
+        Self {
+            tables,
+            ledgers,
+            schedule,
+            budget: MemoryBudget::new(memory_budget),
+            lease,
+            rows: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+        }
+    }
+
+    /// Works until every table has ended or the context is cancelled. Dropping the call ends the
+    /// workers where they wait.
+    pub(crate) async fn run(
+        self: &Arc<Self>,
+        workers: NonZeroU32,
+        invoked_by: &str,
+        cx: &RunContext,
+    ) {
+        for table in self.tables.iter().filter(|table| table.has_ended()) {
+            table.announce_end(cx);
+        }
+        let mut heartbeats = JoinSet::new();
+        for ledger in &self.ledgers {
+            let (ledger, lease) = (Arc::clone(ledger), self.lease);
+            heartbeats.spawn(async move { ledger.leases.keep_alive(&ledger.store, lease).await });
+        }
+        let mut working = JoinSet::new();
+        for number in 1..=workers.get() {
+            let name = WorkerId(format!("{invoked_by}, worker {number}"));
+            let worker = Worker { drain: Arc::clone(self), name };
+            let cx = cx.clone();
+            working.spawn(async move { worker.work(&cx).await });
+        }
+        while let Some(ended) = working.join_next().await {
+            if let Err(cause) = ended {
+                self.worker_broke_off(cause, cx);
+            }
+        }
+    }
+
+    /// A panic is a bug, and must not look like a pause.
+    fn worker_broke_off(&self, cause: tokio::task::JoinError, cx: &RunContext) {
+        let error = Error::new(ErrorKind::Internal, "A worker broke off")
+            .with_source(cause)
+            .with_hint("report this with the log of the run; running again is safe");
+        tracing::error!(error = %error.report(), "a worker broke off");
+        cx.cancel.cancel();
+        for table in self.tables.iter().filter(|table| table.has_work() && !table.has_ended()) {
+            table.end_by(&error, TableProgress::empty(table.id()));
+            table.announce_end(cx);
+        }
+    }
+
+    /// Adds what one chunk has committed.
+    pub(crate) fn count(&self, summary: &WriteSummary) {
+        let rows = summary.rows_inserted + summary.rows_updated + summary.rows_skipped;
+        self.rows.fetch_add(rows, Ordering::Relaxed);
+        self.bytes.fetch_add(summary.bytes, Ordering::Relaxed);
+    }
+
+    pub(crate) fn committed_rows(&self) -> u64 {
+        self.rows.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn committed_bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,92 @@
+//! Keeping the leases of this process alive, and noticing the ones that are lost.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use migrate_core::{LeaseToken, StatusStore};
+use tokio_util::sync::CancellationToken;
+
+/// Leases are renewed this many times within their time to live.
+const BEATS_PER_LEASE: u32 = 3;
+
+/// The leases that this process holds in one ledger.
+#[derive(Debug, Default)]
+pub(crate) struct HeldLeases {
+    held: Mutex<HashMap<LeaseToken, CancellationToken>>,
+}
+
+/// A lease that is renewed until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Held<'a> {
+    leases: &'a HeldLeases,
+    token: LeaseToken,
+}
+
+impl HeldLeases {
+    fn lock(&self) -> MutexGuard<'_, HashMap<LeaseToken, CancellationToken>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Renews a lease from now on. `work` is cancelled when the lease turns out to be lost.
+    pub(crate) fn hold(&self, token: LeaseToken, work: &CancellationToken) -> Held<'_> {
+        self.lock().insert(token, work.clone());
+        Held { leases: self, token }
+    }
+
+    /// Renews until it is dropped.
+    pub(crate) async fn keep_alive(&self, store: &Arc<dyn StatusStore>, ttl: Duration) {
+        let mut beat = tokio::time::interval(ttl / BEATS_PER_LEASE);
+        beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            beat.tick().await;
+            let tokens: Vec<LeaseToken> = self.lock().keys().copied().collect();
+            if tokens.is_empty() {
+                continue;
+            }
+            match store.renew(&tokens, ttl).await {
+                Ok(owned) => self.cancel_lost(&tokens, &owned),
+                // Nothing is known. The next beat comes before the leases run out; if they do, the
+                // fence in the commit decides.
+                Err(error) => tracing::warn!(error = %error.report(), "leases were not renewed"),
+            }
+        }
+    }
+
+    fn cancel_lost(&self, asked: &[LeaseToken], owned: &[LeaseToken]) {
+        let held = self.lock();
+        // A lease that was settled meanwhile is not held any more, and not lost either.
+        for lost in asked.iter().filter(|token| !owned.contains(token)) {
+            if let Some(work) = held.get(lost) {
+                tracing::warn!("a lease was lost; its work is given up");
+                work.cancel();
+            }
+        }
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.leases.lock().remove(&self.token);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[test]
+    fn only_leases_that_are_still_held_can_be_lost() {
+        let leases = HeldLeases::default();
+        let [kept, lost, settled] = [1, 2, 3].map(|n| LeaseToken(Uuid::from_u128(n)));
+        let work = [(); 3].map(|()| CancellationToken::new());
+        let _one = leases.hold(kept, &work[0]);
+        let _two = leases.hold(lost, &work[1]);
+        drop(leases.hold(settled, &work[2]));
+        leases.cancel_lost(&[kept, lost, settled], &[kept]);
+        let cancelled: Vec<_> = work.iter().map(CancellationToken::is_cancelled).collect();
+        assert_eq!(cancelled, [false, true, false]);
+    }
+}

@@ -1,0 +1,181 @@
+//! What is to be done with one table.
+
+use std::collections::BTreeMap;
+use std::num::{NonZeroU32, NonZeroU64};
+use std::sync::Arc;
+
+use migrate_core::{
+    ChunkingStrategy, ColumnName, Error, ErrorKind, Predicate, Result, Sink, Source, StatusStore,
+    TableRef, TableRequest, WriteMode,
+};
+
+/// One table to copy, with its settings. Start from [`TableJob::copy`] and add with `with_*`.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct TableJob {
+    /// Where rows come from.
+    pub from: TableRef,
+    /// Where they go.
+    pub to: TableRef,
+    /// The user's name for the source, for status tables.
+    pub source_name: String,
+    /// The source; the migration's own where absent.
+    pub source: Option<Arc<dyn Source>>,
+    /// The sink; the migration's own where absent.
+    pub sink: Option<Arc<dyn Sink>>,
+    /// The ledger of the sink's database; the migration's own where absent.
+    pub status: Option<Arc<dyn StatusStore>>,
+    /// Which rows.
+    pub filter: Predicate,
+    /// Source names to target names, where they differ.
+    pub renamed: BTreeMap<ColumnName, ColumnName>,
+    /// How rows enter the target.
+    pub mode: WriteMode,
+    /// Whether the target is emptied first.
+    pub truncate: bool,
+    /// What to do with a target that has rows already, when they are appended to.
+    pub on_nonempty: NonemptyPolicy,
+    /// Whether all chunks must read one moment of the source.
+    pub snapshot: SnapshotPolicy,
+    /// What to do when values would change.
+    pub fidelity: FidelityPolicy,
+    /// How the table is cut; one chunk where absent.
+    pub strategy: Option<Arc<dyn ChunkingStrategy>>,
+    /// The columns to cut by.
+    pub chunk_keys: Vec<ColumnName>,
+    /// Rows to aim at per chunk; the strategy's default where absent.
+    pub chunk_rows: Option<NonZeroU64>,
+    /// Most workers at this table at once; all of them where absent.
+    pub max_workers: Option<NonZeroU32>,
+    /// Tries per chunk in one invocation; 3 unless set.
+    pub max_attempts: NonZeroU32,
+    /// Identity of everything that decides the data; derived from the settings where absent.
+    pub fingerprint: Option<String>,
+    /// Features that the user asked for and this version does not have, by their names.
+    pub missing_features: Vec<String>,
+}
+
+/// What to do with a target that has rows already, when they are appended to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum NonemptyPolicy {
+    /// Stop: a second copy of the rows would not be noticed.
+    #[default]
+    Refuse,
+    /// Append.
+    Append,
+}
+
+/// Whether all chunks must read one moment of the source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SnapshotPolicy {
+    /// Where the source can; the plan says when it cannot.
+    #[default]
+    Prefer,
+    /// Stop where the source cannot.
+    Require,
+    /// Read the changing present.
+    Off,
+}
+
+/// What to do when values would change on the way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum FidelityPolicy {
+    /// Stop before the first row.
+    #[default]
+    Strict,
+    /// Say so in the plan and go on.
+    Warn,
+}
+
+impl TableJob {
+    /// Copies all rows of a table, appending them to an empty one.
+    pub fn copy(from: TableRef, to: TableRef) -> Self {
+        const ATTEMPTS: NonZeroU32 = NonZeroU32::new(3).expect("not zero");
+        Self {
+            from,
+            to,
+            source_name: "default".into(),
+            source: None,
+            sink: None,
+            status: None,
+            filter: Predicate::All,
+            renamed: BTreeMap::new(),
+            mode: WriteMode::Copy,
+            truncate: false,
+            on_nonempty: NonemptyPolicy::default(),
+            snapshot: SnapshotPolicy::default(),
+            fidelity: FidelityPolicy::default(),
+            strategy: None,
+            chunk_keys: Vec::new(),
+            chunk_rows: None,
+            max_workers: None,
+            max_attempts: ATTEMPTS,
+            fingerprint: None,
+            missing_features: Vec::new(),
+        }
+    }
+
+    /// Sets how the table is cut, and by which columns.
+    #[must_use]
+    pub fn with_chunking(
+        mut self,
+        strategy: Arc<dyn ChunkingStrategy>,
+        keys: impl IntoIterator<Item = ColumnName>,
+    ) -> Self {
+        self.strategy = Some(strategy);
+        self.chunk_keys = keys.into_iter().collect();
+        self
+    }
+
+    /// Sets the rows to aim at per chunk.
+    #[must_use]
+    pub fn with_chunk_rows(mut self, rows: NonZeroU64) -> Self {
+        self.chunk_rows = Some(rows);
+        self
+    }
+
+    /// Empties the target first.
+    #[must_use]
+    pub fn with_truncate(mut self) -> Self {
+        self.truncate = true;
+        self
+    }
+
+    /// Sets which rows are copied.
+    #[must_use]
+    pub fn with_filter(mut self, filter: Predicate) -> Self {
+        self.filter = filter;
+        self
+    }
+
+    /// What the ledger is asked for.
+    pub(crate) fn request(&self) -> TableRequest {
+        TableRequest {
+            source_name: self.source_name.clone(),
+            source: self.from.clone(),
+            target: self.to.clone(),
+            fingerprint: self.fingerprint.clone().unwrap_or_else(|| self.own_fingerprint()),
+        }
+    }
+
+    /// What decides the data, as text. Sizes, limits and cuts do not: a stored plan keeps them.
+    fn own_fingerprint(&self) -> String {
+        format!(
+            "v1 {} {} {} {:?} {:?} {}",
+            self.from, self.to, self.filter, self.renamed, self.mode, self.truncate
+        )
+    }
+
+    /// Refuses what this version does not have, by name.
+    pub(crate) fn ensure_supported(&self) -> Result<()> {
+        if self.missing_features.is_empty() {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::Unsupported,
+            format!("Not available yet: {}", self.missing_features.join(", ")),
+        )
+        .with("table", &self.to)
+        .with_hint("remove these settings from the table, or use a version that has them"))
+    }
+}

@@ -1,0 +1,235 @@
+//! Which table a free worker turns to.
+//!
+//! One pool of workers serves all tables: whoever is free goes to the table with the fewest workers,
+//! so small tables never wait for a big one. A table that has nothing due rests; it is woken when a
+//! sibling settles something of it.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use migrate_core::{RunContext, WorkKind};
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until};
+
+/// Where each table stands, in this process.
+#[derive(Debug)]
+pub(crate) struct Schedule {
+    entries: Mutex<Vec<Entry>>,
+    changed: Notify,
+}
+
+#[derive(Debug)]
+struct Entry {
+    /// What comes next; `None` once the table has ended.
+    stage: Option<WorkKind>,
+    active: u32,
+    most_workers: u32,
+    rests_until: Instant,
+}
+
+/// A worker's turn at a table; ends when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Turn<'a> {
+    schedule: &'a Schedule,
+    pub(crate) table: usize,
+    pub(crate) stage: WorkKind,
+}
+
+impl Schedule {
+    /// Tables in their order, each with the most workers that it may have at once. `false` marks a
+    /// table that has nothing to do.
+    pub(crate) fn new(tables: impl IntoIterator<Item = (bool, u32)>) -> Self {
+        let now = Instant::now();
+        let entry = |(has_work, most_workers): (bool, u32)| Entry {
+            stage: has_work.then_some(WorkKind::Prepare),
+            active: 0,
+            most_workers,
+            rests_until: now,
+        };
+        Self {
+            entries: Mutex::new(tables.into_iter().map(entry).collect()),
+            changed: Notify::new(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Entry>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The next turn; `None` when every table has ended or the run is to stop.
+    pub(crate) async fn next(&self, cx: &RunContext) -> Option<Turn<'_>> {
+        loop {
+            let mut changed = std::pin::pin!(self.changed.notified());
+            // From here on no change goes unnoticed.
+            changed.as_mut().enable();
+            if cx.cancel.is_cancelled() {
+                return None;
+            }
+            let wake_at = match self.choose() {
+                Choice::Turn(turn) => return Some(turn),
+                Choice::AllEnded => return None,
+                Choice::Wait(at) => at,
+            };
+            let rested = async {
+                match wake_at {
+                    Some(at) => sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = changed => {}
+                () = rested => {}
+                () = cx.cancel.cancelled() => return None,
+            }
+        }
+    }
+
+    fn choose(&self) -> Choice<'_> {
+        let now = Instant::now();
+        let mut entries = self.lock();
+        if entries.iter().all(|entry| entry.stage.is_none()) {
+            return Choice::AllEnded;
+        }
+        let free = entries.iter_mut().enumerate().filter(|(_, entry)| entry.has_room());
+        let (due, resting): (Vec<_>, Vec<_>) =
+            free.partition(|(_, entry)| entry.rests_until <= now);
+        let fewest = due.into_iter().min_by_key(|(_, entry)| entry.active);
+        match fewest.and_then(|(table, entry)| Some((table, entry.stage?, entry))) {
+            Some((table, stage, entry)) => {
+                entry.active += 1;
+                Choice::Turn(Turn { schedule: self, table, stage })
+            }
+            None => Choice::Wait(resting.iter().map(|(_, entry)| entry.rests_until).min()),
+        }
+    }
+
+    fn change(&self, table: usize, change: impl FnOnce(&mut Entry)) {
+        if let Some(entry) = self.lock().get_mut(table) {
+            change(entry);
+        }
+        self.changed.notify_waiters();
+    }
+}
+
+enum Choice<'a> {
+    Turn(Turn<'a>),
+    AllEnded,
+    Wait(Option<Instant>),
+}
+
+impl Entry {
+    fn has_room(&self) -> bool {
+        match self.stage {
+            Some(WorkKind::Chunk) => self.active < self.most_workers,
+            // One worker prepares or finishes a table.
+            Some(WorkKind::Prepare | WorkKind::Finish) => self.active == 0,
+            None => false,
+        }
+    }
+}
+
+impl Turn<'_> {
+    /// The table has reached the next stage.
+    pub(crate) fn advance(&self, to: WorkKind) {
+        self.schedule.change(self.table, |entry| {
+            // Several workers may find the queue drained; the first one moves the table on.
+            if entry.stage == Some(self.stage) {
+                entry.stage = Some(to);
+                entry.rests_until = Instant::now();
+            }
+        });
+    }
+
+    /// Nothing is due for a while.
+    pub(crate) fn rest(&self, duration: Duration) {
+        self.schedule.change(self.table, |entry| entry.rests_until = Instant::now() + duration);
+    }
+
+    /// Something was settled: there may be work again.
+    pub(crate) fn wake(&self) {
+        self.schedule.change(self.table, |entry| entry.rests_until = Instant::now());
+    }
+
+    /// The table has ended; answers whether it had not before.
+    pub(crate) fn end(&self) -> bool {
+        let mut was_open = false;
+        self.schedule.change(self.table, |entry| was_open = entry.stage.take().is_some());
+        was_open
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.schedule.change(self.table, |entry| entry.active -= 1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cx() -> RunContext {
+        RunContext::new()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn workers_spread_over_tables_up_to_their_caps() {
+        let schedule = Schedule::new([(true, 1), (true, 2), (false, 9)]);
+        let cx = cx();
+        let preparing = [
+            schedule.next(&cx).await.expect("first table"),
+            schedule.next(&cx).await.expect("second table"),
+        ];
+        for turn in preparing {
+            turn.advance(WorkKind::Chunk);
+        }
+        let turns = [
+            schedule.next(&cx).await.expect("first"),
+            schedule.next(&cx).await.expect("second"),
+            schedule.next(&cx).await.expect("third"),
+        ];
+        let mut tables: Vec<_> = turns.iter().map(|turn| turn.table).collect();
+        tables.sort_unstable();
+        assert_eq!(tables, [0, 1, 1], "the first table takes one worker only");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_resting_table_is_woken_by_a_sibling() {
+        let schedule = Schedule::new([(true, 2)]);
+        let cx = cx();
+        schedule.next(&cx).await.expect("prepares").advance(WorkKind::Chunk);
+        let busy = schedule.next(&cx).await.expect("copies");
+        schedule.next(&cx).await.expect("finds nothing").rest(Duration::from_hours(1));
+        let waiting = schedule.next(&cx);
+        let waking = async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            busy.wake();
+        };
+        let started = Instant::now();
+        let (turn, ()) = tokio::join!(waiting, waking);
+        assert!(turn.is_some());
+        assert_eq!(started.elapsed().as_secs(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_last_table_to_end_frees_every_worker() {
+        let schedule = Schedule::new([(true, 4)]);
+        let cx = cx();
+        let turn = schedule.next(&cx).await.expect("prepares");
+        let idle = schedule.next(&cx);
+        let ending = async {
+            assert!(turn.end());
+            assert!(!turn.end(), "only once");
+        };
+        let (none, ()) = tokio::join!(idle, ending);
+        assert!(none.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_cancelled_run_gives_no_more_turns() {
+        let schedule = Schedule::new([(true, 4)]);
+        let cx = cx();
+        cx.cancel.cancel();
+        assert!(schedule.next(&cx).await.is_none());
+    }
+}

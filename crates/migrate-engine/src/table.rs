@@ -1,0 +1,219 @@
+//! One table of a run on its way through the stages.
+
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use migrate_core::{
+    Error, ErrorKind, Event, Holder, Outcome, Result, RunContext, RunId, StatusStore, TableHandle,
+    TableId, TablePlan, TableProgress, TableState, WorkerId, code,
+};
+
+use crate::job::TableJob;
+use crate::migration::Parts;
+use crate::report::TableReport;
+use crate::retry::steadily;
+use crate::table_plan::Ends;
+
+/// A table, its plan once there is one, and its end.
+#[derive(Debug)]
+pub(crate) struct Table {
+    pub(crate) job: TableJob,
+    pub(crate) status: Arc<dyn StatusStore>,
+    handle: TableHandle,
+    ledger: usize,
+    /// Absent when there is nothing to do or planning failed.
+    work: Option<(TablePlan, Ends)>,
+    end: OnceLock<TableEnd>,
+    awaited: Mutex<Option<WorkerId>>,
+}
+
+/// How a table ended in this process.
+#[derive(Debug, Clone)]
+struct TableEnd {
+    outcome: Outcome,
+    reason: Option<String>,
+    progress: TableProgress,
+}
+
+impl Table {
+    pub(crate) fn new(job: &TableJob, parts: &Parts, handle: &TableHandle, ledger: usize) -> Self {
+        Self {
+            job: job.clone(),
+            status: Arc::clone(&parts.status),
+            handle: handle.clone(),
+            ledger,
+            work: None,
+            end: OnceLock::new(),
+            awaited: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn id(&self) -> TableId {
+        self.handle.id
+    }
+
+    pub(crate) fn run(&self) -> RunId {
+        self.handle.run
+    }
+
+    /// Position of its ledger among those of the migration.
+    pub(crate) fn ledger(&self) -> usize {
+        self.ledger
+    }
+
+    /// Whether an earlier process has completed it.
+    pub(crate) fn was_completed_before(&self) -> bool {
+        self.handle.state == TableState::Completed
+    }
+
+    /// Whether there is something to do.
+    pub(crate) fn has_work(&self) -> bool {
+        self.work.is_some()
+    }
+
+    /// Plan and both ends.
+    ///
+    /// # Errors
+    ///
+    /// `Internal` for a table that was never planned; the schedule gives such a table no turn.
+    pub(crate) fn work(&self) -> Result<&(TablePlan, Ends)> {
+        self.work.as_ref().ok_or_else(|| {
+            Error::new(ErrorKind::Internal, "A table without a plan got a turn")
+                .with("table", &self.job.to)
+        })
+    }
+
+    /// Takes the plan that is stored for it.
+    pub(crate) fn take_plan(&mut self, plan: TablePlan, ends: Ends) {
+        if plan.snapshot.as_ref() == ends.source.snapshot() {
+            self.work = Some((plan, ends));
+            return;
+        }
+        let error = Error::new(
+            code::SNAPSHOT_EXPIRED,
+            format!("{} cannot be read as of the planned moment any more", self.job.from),
+        )
+        .with_hint("start anew with --no-resume");
+        self.fail(&error);
+    }
+
+    fn note(&self, cx: &RunContext, note: &str) {
+        cx.emit(&Event::Noted { table: self.job.to.clone(), note: note.to_owned() });
+    }
+
+    /// Tells the listener why it starts or goes on.
+    pub(crate) fn announce_notes(&self, cx: &RunContext) {
+        for note in &self.handle.notes {
+            self.note(cx, note);
+        }
+    }
+
+    /// Tells the listener what is planned.
+    pub(crate) fn announce_plan(&self, cx: &RunContext) {
+        let Some((plan, _)) = &self.work else { return };
+        cx.emit(&Event::TablePlanned {
+            table: self.job.to.clone(),
+            strategy: plan.strategy.clone(),
+            chunk_count: plan.chunk_count,
+            estimated_rows: plan.estimated_rows,
+        });
+        for note in &plan.notes {
+            self.note(cx, note);
+        }
+    }
+
+    /// Tells once per holder that somebody else is waited for.
+    pub(crate) fn await_holder(&self, cx: &RunContext, holder: &Holder) {
+        let mut awaited = self.awaited.lock().unwrap_or_else(PoisonError::into_inner);
+        if awaited.as_ref() == Some(&holder.worker) {
+            return;
+        }
+        *awaited = Some(holder.worker.clone());
+        cx.emit(&Event::LeaseAwaited {
+            table: self.job.to.clone(),
+            holder: holder.worker.to_string(),
+            at_most: holder.expires_in,
+        });
+    }
+
+    /// How far it is, by the ledger.
+    pub(crate) async fn progress(&self) -> Result<TableProgress> {
+        let ids = [self.id()];
+        let all = steadily!(self.status.progress(&ids))?;
+        Ok(all.into_iter().next().unwrap_or_else(|| TableProgress::empty(self.id())))
+    }
+
+    /// It cannot go on in this process. Rows that are committed stay so.
+    pub(crate) fn fail(&mut self, error: &Error) {
+        self.work = None;
+        self.end_by(error, TableProgress::empty(self.id()));
+    }
+
+    /// Ends it by an error.
+    pub(crate) fn end_by(&self, error: &Error, progress: TableProgress) {
+        let outcome = match error.kind() {
+            ErrorKind::Cancelled | ErrorKind::DeadlineExceeded => Outcome::Paused,
+            ErrorKind::LeaseLost => Outcome::Superseded,
+            _ if progress.completed_chunk_count > 0 => Outcome::Partial,
+            _ => Outcome::Failed,
+        };
+        self.end(outcome, Some(error.report().to_string()), progress);
+    }
+
+    /// Ends it; only the first end counts.
+    pub(crate) fn end(&self, outcome: Outcome, reason: Option<String>, progress: TableProgress) {
+        self.end.get_or_init(|| TableEnd { outcome, reason, progress });
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.end.get().is_some()
+    }
+
+    /// Tells the listener how it ended.
+    pub(crate) fn announce_end(&self, cx: &RunContext) {
+        let Some(end) = self.end.get() else { return };
+        cx.emit(&Event::TableFinished {
+            table: self.job.to.clone(),
+            outcome: end.outcome,
+            rows: end.progress.row_count,
+            reason: end.reason.clone(),
+        });
+    }
+
+    /// Writes an end that the ledger does not know yet, and makes the report.
+    pub(crate) async fn report(&self) -> TableReport {
+        let unended =
+            if self.was_completed_before() { Outcome::Completed } else { Outcome::Paused };
+        let end = match self.end.get() {
+            Some(end) => end.clone(),
+            None => self.end_as_of_now(unended).await,
+        };
+        // Completion was recorded when it was proved, and a superseded table is not ours any more.
+        if !matches!(end.outcome, Outcome::Completed | Outcome::Superseded) {
+            let reason = end.reason.as_deref();
+            let recorded = steadily!(self.status.finish_table(self.id(), end.outcome, reason));
+            if let Err(error) = recorded {
+                tracing::warn!(error = %error.report(), "the end of a table was not recorded");
+            }
+        }
+        TableReport {
+            source: self.job.from.clone(),
+            target: self.job.to.clone(),
+            outcome: end.outcome,
+            rows: end.progress.row_count,
+            chunk_count: end.progress.chunk_count,
+            completed_chunk_count: end.progress.completed_chunk_count,
+            reason: end.reason,
+        }
+    }
+
+    async fn end_as_of_now(&self, outcome: Outcome) -> TableEnd {
+        match self.progress().await {
+            Ok(progress) => TableEnd { outcome, reason: None, progress },
+            Err(error) => TableEnd {
+                outcome,
+                reason: Some(error.report().to_string()),
+                progress: TableProgress::empty(self.id()),
+            },
+        }
+    }
+}

@@ -1,0 +1,325 @@
+//! Planning one table: everything is decided here, before a row moves.
+
+use std::sync::Arc;
+
+use futures::future::try_join;
+use migrate_core::{
+    Chunk, ChunkPlan, ColumnMatch, ColumnName, Error, ErrorKind, Extent, Fidelity, LoadPlan,
+    PlanInput, Predicate, Pushdown, Result, SinkTable, Snapshot, SourceTable, TablePlan, TableRef,
+    WriteMode, code,
+};
+
+use crate::job::{FidelityPolicy, NonemptyPolicy, SnapshotPolicy, TableJob};
+use crate::migration::Parts;
+
+/// Both ends of a table, with their metadata.
+#[derive(Debug, Clone)]
+pub(crate) struct Ends {
+    pub(crate) source: Arc<dyn SourceTable>,
+    pub(crate) sink: Arc<dyn SinkTable>,
+}
+
+/// A plan that is not stored yet, with what people want to see of it.
+#[derive(Debug)]
+pub(crate) struct Draft {
+    pub(crate) ends: Ends,
+    pub(crate) plan: TablePlan,
+    pub(crate) chunks: Vec<Chunk>,
+    pub(crate) columns: Vec<ColumnPlan>,
+    pub(crate) dropped: Vec<ColumnName>,
+    pub(crate) unfilled: Vec<ColumnName>,
+    pub(crate) referenced_by: Vec<TableRef>,
+}
+
+/// One column of a plan, for people.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ColumnPlan {
+    /// Name in the source.
+    pub source: ColumnName,
+    /// The source's own type name.
+    pub source_type: String,
+    /// Name in the target.
+    pub target: ColumnName,
+    /// The target's own type name.
+    pub target_type: String,
+    /// What becomes of the values.
+    pub fidelity: Fidelity,
+}
+
+/// What a dry run says of one table.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct TablePreview {
+    /// Where rows come from.
+    pub source: TableRef,
+    /// Where they go.
+    pub target: TableRef,
+    /// The plan, or why there is none.
+    pub plan: Result<PlannedTable>,
+}
+
+/// The plan of a dry run.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct PlannedTable {
+    /// Mode, filter, strategy and notes.
+    pub plan: TablePlan,
+    /// The chunks.
+    pub chunks: Vec<Chunk>,
+    /// The columns that are copied.
+    pub columns: Vec<ColumnPlan>,
+    /// Source columns without a counterpart.
+    pub dropped: Vec<ColumnName>,
+    /// Target columns that keep their default.
+    pub unfilled: Vec<ColumnName>,
+}
+
+impl From<Draft> for PlannedTable {
+    fn from(draft: Draft) -> Self {
+        Self {
+            plan: draft.plan,
+            chunks: draft.chunks,
+            columns: draft.columns,
+            dropped: draft.dropped,
+            unfilled: draft.unfilled,
+        }
+    }
+}
+
+/// Opens both ends.
+///
+/// # Errors
+///
+/// What they answer.
+pub(crate) async fn open(
+    job: &TableJob,
+    parts: &Parts,
+    snapshot: Option<&Snapshot>,
+) -> Result<Ends> {
+    let (source, sink) =
+        try_join(parts.source.open(&job.from, snapshot), parts.sink.open(&job.to)).await?;
+    Ok(Ends { source, sink })
+}
+
+/// Decides how a table is loaded. `shares_target` says that another table of the run fills the same
+/// target, so rows in it are no surprise.
+///
+/// # Errors
+///
+/// Everything that would make the load fail or alter values, each with its next step.
+pub(crate) async fn plan_table(
+    job: &TableJob,
+    parts: &Parts,
+    pinned: Option<&Snapshot>,
+    shares_target: bool,
+) -> Result<Draft> {
+    job.ensure_supported()?;
+    let pinned = pinned.filter(|_| job.snapshot != SnapshotPolicy::Off);
+    let ends = open(job, parts, pinned).await?;
+    let mut notes = Vec::new();
+    check_snapshot(job, pinned, &ends, &mut notes)?;
+    check_filter(job, &ends)?;
+    check_mode(job, &ends)?;
+    let matched = ColumnMatch::new(ends.source.schema(), ends.sink.schema(), &job.renamed)?;
+    let columns = assess(job, &ends, &matched, &mut notes)?;
+    if !matched.dropped.is_empty() {
+        notes.push(format!("not in the target, so not read: {}", listed(&matched.dropped)));
+    }
+    refuse_second_copy(job, &ends, shares_target).await?;
+    let referenced_by = if job.truncate { ends.sink.referenced_by().await? } else { Vec::new() };
+    let cut = cut(job, &ends).await?;
+
+    let mut load = LoadPlan::append(matched.pairs);
+    load.mode = job.mode.clone();
+    if job.truncate {
+        load.truncate = vec![job.to.clone()];
+    }
+    let mut plan = TablePlan::new(job.from.clone(), job.to.clone(), load);
+    plan.filter = job.filter.clone();
+    plan.snapshot = ends.source.snapshot().cloned();
+    plan.estimated_rows = cut.estimated_rows();
+    plan.chunk_count = cut.chunks.len() as u64;
+    plan.strategy = cut.strategy;
+    plan.rationale = cut.rationale;
+    plan.notes = notes;
+    Ok(Draft {
+        ends,
+        plan,
+        chunks: cut.chunks,
+        columns,
+        dropped: matched.dropped,
+        unfilled: matched.unfilled,
+        referenced_by,
+    })
+}
+
+fn check_snapshot(
+    job: &TableJob,
+    pinned: Option<&Snapshot>,
+    ends: &Ends,
+    notes: &mut Vec<String>,
+) -> Result<()> {
+    if ends.source.snapshot().is_some() {
+        return Ok(());
+    }
+    match (job.snapshot, pinned) {
+        (SnapshotPolicy::Require, _) => Err(Error::new(
+            ErrorKind::Unsupported,
+            format!("{} cannot be read as of one moment", job.from),
+        )
+        .with_hint("set \"snapshot\": \"prefer\" to read the changing table")),
+        (SnapshotPolicy::Prefer, Some(_)) => {
+            notes.push(
+                "cannot be read as of one moment: chunks may see different versions of the table"
+                    .into(),
+            );
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_filter(job: &TableJob, ends: &Ends) -> Result<()> {
+    for column in job.filter.columns() {
+        ends.source.schema().require(column)?;
+    }
+    refuse_unless_pushed(ends, &job.filter, job)
+}
+
+fn refuse_unless_pushed(ends: &Ends, predicate: &Predicate, job: &TableJob) -> Result<()> {
+    match ends.source.pushdown(predicate) {
+        Pushdown::Exact => Ok(()),
+        Pushdown::Unsupported => Err(Error::new(
+            ErrorKind::Unsupported,
+            format!("The source cannot select rows by {predicate}"),
+        )
+        .with("table", &job.from)
+        .with_hint("remove `source_filter` from the table, or choose another chunking column")),
+    }
+}
+
+fn check_mode(job: &TableJob, ends: &Ends) -> Result<()> {
+    let capabilities = ends.sink.capabilities();
+    let (has_mode, why) = match &job.mode {
+        WriteMode::Copy => (true, ""),
+        WriteMode::InsertOnly { .. } => {
+            (capabilities.insert_only, "remove `insert_only_mode` and `uniqueness_columns`")
+        }
+        WriteMode::Upsert { .. } => (capabilities.upsert, "remove `uniqueness_columns`"),
+        _ => (false, "use another write mode"),
+    };
+    if !has_mode {
+        return Err(Error::new(
+            ErrorKind::Unsupported,
+            format!("The target cannot be loaded by {}", job.mode),
+        )
+        .with("table", &job.to)
+        .with_hint(format!("{why}, or set `truncate_onstart`")));
+    }
+    if job.truncate && !capabilities.truncate {
+        return Err(Error::new(ErrorKind::Unsupported, "The target cannot be emptied")
+            .with("table", &job.to)
+            .with_hint("remove `truncate_onstart`"));
+    }
+    Ok(())
+}
+
+fn assess(
+    job: &TableJob,
+    ends: &Ends,
+    matched: &ColumnMatch,
+    notes: &mut Vec<String>,
+) -> Result<Vec<ColumnPlan>> {
+    let mut columns = Vec::with_capacity(matched.pairs.len());
+    let mut refused = Vec::new();
+    for pair in &matched.pairs {
+        let source = ends.source.schema().require(&pair.source)?;
+        let target = ends.sink.schema().require(&pair.target)?;
+        let fidelity = ends.sink.assess(source, target);
+        let said = format!(
+            "{} {} to {} {}: {fidelity}",
+            pair.source, source.native_type, pair.target, target.native_type
+        );
+        match (&fidelity, job.fidelity) {
+            (Fidelity::Lossy { .. }, FidelityPolicy::Warn) => notes.push(said),
+            (Fidelity::Impossible { .. } | Fidelity::Lossy { .. }, _) => refused.push(said),
+            _ => {}
+        }
+        columns.push(ColumnPlan {
+            source: pair.source.clone(),
+            source_type: source.native_type.clone(),
+            target: pair.target.clone(),
+            target_type: target.native_type.clone(),
+            fidelity,
+        });
+    }
+    if refused.is_empty() {
+        return Ok(columns);
+    }
+    Err(Error::new(
+        code::TYPE_MISMATCH,
+        format!("Values would not arrive as they are: {}", refused.join("; ")),
+    )
+    .with("table", &job.to)
+    .with_hint("change the types of the target columns, or leave the columns out of the target"))
+}
+
+/// A plain append into a table with rows of somebody else could be a second copy of them.
+async fn refuse_second_copy(job: &TableJob, ends: &Ends, shares_target: bool) -> Result<()> {
+    let may_have_rows = job.truncate
+        || shares_target
+        || job.mode != WriteMode::Copy
+        || job.on_nonempty == NonemptyPolicy::Append;
+    if may_have_rows || ends.sink.is_empty().await? {
+        return Ok(());
+    }
+    Err(Error::new(
+        code::TARGET_NOT_EMPTY,
+        format!("The target {} has rows already, and appending could double them", job.to),
+    )
+    .with_hint(
+        "set \"truncate_onstart\": true to replace them, \"uniqueness_columns\" to merge by key, \
+         or \"on_nonempty\": \"append\" to add to them",
+    ))
+}
+
+async fn cut(job: &TableJob, ends: &Ends) -> Result<ChunkPlan> {
+    let mut plan = match &job.strategy {
+        Some(strategy) => {
+            let mut input = PlanInput::new(ends.source.as_ref())
+                .with_keys(&job.chunk_keys)
+                .with_filter(&job.filter);
+            if let Some(rows) = job.chunk_rows {
+                input = input.with_chunk_rows(rows);
+            }
+            strategy.plan(input).await?
+        }
+        None => {
+            let rows = ends.source.count(&job.filter).await?;
+            let everything = Extent::Rows { predicate: Predicate::All };
+            ChunkPlan::new("single", "one chunk for the whole table", [(everything, Some(rows))])
+        }
+    };
+    if plan.chunks.is_empty() {
+        return Err(Error::new(
+            ErrorKind::Internal,
+            format!("The chunking strategy {} returned no chunk", plan.strategy),
+        )
+        .with("table", &job.from)
+        .with_hint("an empty table needs one chunk too: report this to the strategy's author"));
+    }
+    for chunk in &plan.chunks {
+        if let Extent::Rows { predicate } = &chunk.extent {
+            refuse_unless_pushed(ends, predicate, job)?;
+        }
+    }
+    if ends.source.snapshot().is_none() {
+        plan.forget_exact_counts();
+    }
+    Ok(plan)
+}
+
+fn listed(names: &[ColumnName]) -> String {
+    names.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,312 @@
+//! One worker: claim, do, settle.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use migrate_core::{
+    Chunk, ChunkId, Claim, CommitRecord, Error, ErrorKind, Event, Failure, Lease, Outcome, Result,
+    Retry, RunContext, ScanRequest, Settled, TablePlan, TableProgress, WorkItem, WorkKind,
+    WorkerId, WriteSummary,
+};
+
+use crate::drain::Drain;
+use crate::retry::{rest_after, steadily};
+use crate::schedule::Turn;
+use crate::table::Table;
+use crate::table_plan::Ends;
+use crate::verify::counted;
+
+/// Takes turns until there are none.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    pub(crate) drain: Arc<Drain>,
+    pub(crate) name: WorkerId,
+}
+
+/// What a settled piece of work means for its table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Done {
+    /// It is committed, by this or an earlier attempt.
+    Committed,
+    /// It goes back to the queue, or has failed for good: the queue knows.
+    NotYet,
+}
+
+impl Worker {
+    pub(crate) async fn work(&self, cx: &RunContext) {
+        while let Some(turn) = self.drain.schedule.next(cx).await {
+            let Some(table) = self.drain.tables.get(turn.table) else { return };
+            if let Err(error) = self.take(&turn, table, cx).await {
+                self.give_up(&turn, table, &error, cx).await;
+            }
+        }
+    }
+
+    /// One turn at a table. An error here is about the table, not about one chunk.
+    async fn take(&self, turn: &Turn<'_>, table: &Table, cx: &RunContext) -> Result<()> {
+        let (plan, _) = table.work()?;
+        let owner = match turn.stage {
+            WorkKind::Prepare => plan.prepared_by.unwrap_or(table.id()),
+            WorkKind::Chunk | WorkKind::Finish => table.id(),
+        };
+        let claiming = async {
+            steadily!(table.status.claim(owner, turn.stage, &self.name, self.drain.lease))
+        };
+        let claim = cx.unless_cancelled(claiming).await?;
+        match claim {
+            Claim::Leased(lease) => self.carry_out(turn, table, &lease, cx).await,
+            Claim::NotYet { retry_in, holder } => {
+                if let Some(holder) = holder {
+                    table.await_holder(cx, &holder);
+                }
+                turn.rest(retry_in);
+                Ok(())
+            }
+            Claim::Drained { completed, failed } => {
+                self.drained(turn, table, (completed, failed), cx).await
+            }
+        }
+    }
+
+    async fn carry_out(
+        &self,
+        turn: &Turn<'_>,
+        table: &Table,
+        lease: &Lease,
+        cx: &RunContext,
+    ) -> Result<()> {
+        let (plan, ends) = table.work()?;
+        let started = Instant::now();
+        let chunk = match lease.item() {
+            WorkItem::Chunk(chunk) => Some(chunk.id),
+            WorkItem::Prepare | WorkItem::Finish => None,
+        };
+        let attempt = lease.attempt();
+        if let Some(chunk) = chunk {
+            let table = table.job.to.clone();
+            cx.emit(&Event::ChunkStarted { table, chunk, attempt });
+        }
+        let outcome = self.under_lease(table, plan, ends, lease, cx).await;
+        let done = match outcome {
+            Ok(summary) => {
+                let done = self.committed(table, lease, &summary).await?;
+                if let (Some(chunk), Done::Committed) = (chunk, done) {
+                    self.drain.count(&summary);
+                    let table = table.job.to.clone();
+                    let elapsed = started.elapsed();
+                    cx.emit(&Event::ChunkCompleted { table, chunk, summary, elapsed });
+                }
+                done
+            }
+            Err(error) => self.failed(table, lease, chunk, &error, cx).await?,
+        };
+        match (turn.stage, done) {
+            (WorkKind::Prepare, Done::Committed) => turn.advance(WorkKind::Chunk),
+            (WorkKind::Finish, Done::Committed) => self.complete(turn, table, cx).await?,
+            _ => turn.wake(),
+        }
+        Ok(())
+    }
+
+    /// Does the work while its lease is kept alive.
+    async fn under_lease(
+        &self,
+        table: &Table,
+        plan: &TablePlan,
+        ends: &Ends,
+        lease: &Lease,
+        cx: &RunContext,
+    ) -> Result<WriteSummary> {
+        let cx_of_work = cx.child();
+        let ledger = self.drain.ledgers.get(table.ledger());
+        let _held = ledger.map(|one| one.leases.hold(lease.token(), &cx_of_work.cancel));
+        let record = table.status.commit_record(lease);
+        let record = record.as_deref();
+        let outcome = match lease.item() {
+            WorkItem::Prepare => {
+                let prepared = ends.sink.prepare(&plan.load, record, &cx_of_work).await;
+                prepared.map(|()| WriteSummary::default())
+            }
+            WorkItem::Chunk(chunk) => self.copy(plan, ends, chunk, record, &cx_of_work).await,
+            WorkItem::Finish => {
+                let finished = ends.sink.finish(&plan.load, &cx_of_work).await;
+                finished.map(|()| WriteSummary::default())
+            }
+        };
+        outcome.map_err(|error| {
+            // The work was cancelled and nobody asked for that: its lease is another worker's.
+            let is_lost = error.kind() == ErrorKind::Cancelled && !cx.cancel.is_cancelled();
+            if is_lost {
+                Error::new(ErrorKind::LeaseLost, "The lease was lost").with_source(error)
+            } else {
+                error
+            }
+        })
+    }
+
+    async fn copy(
+        &self,
+        plan: &TablePlan,
+        ends: &Ends,
+        chunk: &Chunk,
+        record: Option<&dyn CommitRecord>,
+        cx: &RunContext,
+    ) -> Result<WriteSummary> {
+        let columns = plan.load.columns.iter().map(|pair| pair.source.clone()).collect();
+        let request = ScanRequest::new(columns, chunk.extent.clone())
+            .with_filter(plan.filter.clone())
+            .with_expected_rows(chunk.expected_rows);
+        let scan_bytes = ends.source.scan_memory_bytes();
+        let share = self.drain.budget.reserve(scan_bytes, request.batch_bytes);
+        let _share = cx.unless_cancelled(share).await?;
+        let batches = counted(ends.source.scan(request, cx).await?, chunk.expected_rows);
+        ends.sink.write_chunk(&plan.load, chunk, batches, record, cx).await
+    }
+
+    /// The sink has committed; records completion where that did not happen together.
+    async fn committed(
+        &self,
+        table: &Table,
+        lease: &Lease,
+        summary: &WriteSummary,
+    ) -> Result<Done> {
+        let is_recorded =
+            lease.item().kind() != WorkKind::Finish && table.status.commit_record(lease).is_some();
+        if is_recorded {
+            return Ok(Done::Committed);
+        }
+        match steadily!(table.status.complete(lease, summary))? {
+            Settled::Applied | Settled::AlreadyCompleted => Ok(Done::Committed),
+            Settled::LeaseLost => Ok(Done::NotYet),
+        }
+    }
+
+    /// Settles a failure by its kind. A COMMIT whose answer was lost turns out to be a success.
+    async fn failed(
+        &self,
+        table: &Table,
+        lease: &Lease,
+        chunk: Option<ChunkId>,
+        error: &Error,
+        cx: &RunContext,
+    ) -> Result<Done> {
+        let attempt = lease.attempt();
+        let retry_in = match error.kind().retry() {
+            Retry::GiveBack => {
+                return steadily!(table.status.release(lease)).map(Done::from);
+            }
+            Retry::AfterDelay if attempt < table.job.max_attempts.get() => {
+                Some(error.retry_after().unwrap_or_else(|| rest_after(attempt)))
+            }
+            Retry::AfterDelay | Retry::Never => None,
+        };
+        let reason = error.report().to_string();
+        let failure = Failure { code: error.code().name(), reason: reason.clone(), retry_in };
+        let done = steadily!(table.status.fail(lease, &failure)).map(Done::from)?;
+        if done == Done::NotYet {
+            let table = table.job.to.clone();
+            cx.emit(&match (chunk, retry_in) {
+                (Some(chunk), Some(delay)) => {
+                    Event::ChunkRetried { table, chunk, attempt, delay, reason }
+                }
+                (Some(chunk), None) => Event::ChunkFailed { table, chunk, reason },
+                (None, Some(_)) => Event::Noted { table, note: format!("tried again: {reason}") },
+                (None, None) => Event::Noted { table, note: reason },
+            });
+        }
+        Ok(done)
+    }
+
+    /// Nothing of this stage is left, anywhere.
+    async fn drained(
+        &self,
+        turn: &Turn<'_>,
+        table: &Table,
+        (completed, failed): (u64, u64),
+        cx: &RunContext,
+    ) -> Result<()> {
+        match (turn.stage, completed, failed) {
+            (WorkKind::Prepare, 1.., 0) => turn.advance(WorkKind::Chunk),
+            (WorkKind::Chunk, 1.., 0) => turn.advance(WorkKind::Finish),
+            (WorkKind::Finish, 1.., 0) => self.complete(turn, table, cx).await?,
+            (_, _, 1..) => self.end_with_failures(turn, table, cx).await?,
+            (_, 0, 0) => {
+                return Err(Error::new(
+                    ErrorKind::Internal,
+                    "The ledger lacks a step of the table",
+                )
+                .with("step", turn.stage)
+                .with_hint("start anew with --no-resume"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Every chunk is committed and the table is in good shape.
+    async fn complete(&self, turn: &Turn<'_>, table: &Table, cx: &RunContext) -> Result<()> {
+        let (plan, _) = table.work()?;
+        let progress = table.progress().await?;
+        if progress.completed_chunk_count != plan.chunk_count {
+            return Err(Error::new(
+                ErrorKind::Internal,
+                format!(
+                    "{} of {} chunks are committed, yet none is left",
+                    progress.completed_chunk_count, plan.chunk_count
+                ),
+            )
+            .with("table", &table.job.to)
+            .with_hint("start anew with --no-resume"));
+        }
+        steadily!(table.status.finish_table(table.id(), Outcome::Completed, None))?;
+        table.end(Outcome::Completed, None, progress);
+        if turn.end() {
+            table.announce_end(cx);
+        }
+        Ok(())
+    }
+
+    async fn end_with_failures(
+        &self,
+        turn: &Turn<'_>,
+        table: &Table,
+        cx: &RunContext,
+    ) -> Result<()> {
+        let progress = table.progress().await?;
+        let outcome = match (progress.outcome, progress.completed_chunk_count) {
+            (Some(Outcome::Superseded), _) => Outcome::Superseded,
+            (_, 0) => Outcome::Failed,
+            _ => Outcome::Partial,
+        };
+        let reason = match outcome {
+            Outcome::Superseded => Some("a newer run has taken over the table".to_owned()),
+            _ => progress.first_failure.clone(),
+        };
+        table.end(outcome, reason, progress);
+        if turn.end() {
+            table.announce_end(cx);
+        }
+        Ok(())
+    }
+
+    /// The ledger does not answer or contradicts itself: this process can do no more for the table.
+    async fn give_up(&self, turn: &Turn<'_>, table: &Table, error: &Error, cx: &RunContext) {
+        if error.kind().retry() == Retry::GiveBack && cx.cancel.is_cancelled() {
+            return;
+        }
+        let unknown = |_no_answer| TableProgress::empty(table.id());
+        let progress = table.progress().await.unwrap_or_else(unknown);
+        table.end_by(error, progress);
+        if turn.end() {
+            table.announce_end(cx);
+        }
+    }
+}
+
+impl From<Settled> for Done {
+    fn from(settled: Settled) -> Self {
+        match settled {
+            Settled::AlreadyCompleted => Self::Committed,
+            Settled::Applied | Settled::LeaseLost => Self::NotYet,
+        }
+    }
+}
