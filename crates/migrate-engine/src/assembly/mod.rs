@@ -72,10 +72,11 @@ impl<'a> Assembly<'a> {
         let workers = self.workers();
         let mut sources = Sources::new(self.config, self.registry);
         let targets = Targets::connect(self.config, self.registry, workers).await?;
-        let memory = NonZeroU64::new(self.config.run.memory_budget.bytes()).ok_or_else(|| {
-            Error::new(ErrorKind::Config, "The memory budget is zero")
-                .with_hint("set `memory_budget` to a size such as \"256MiB\"")
-        })?;
+        let memory =
+            NonZeroU64::new(self.config.run.memory_budget.as_bytes()).ok_or_else(|| {
+                Error::new(ErrorKind::Config, "The memory budget is zero")
+                    .with_hint("set `memory_budget` to a size such as \"256MiB\"")
+            })?;
         let mut builder = Migration::builder()
             .workers(workers)
             .memory_budget(memory)
