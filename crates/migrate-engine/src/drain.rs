@@ -22,6 +22,8 @@ pub(crate) struct Drain {
     pub(crate) schedule: Schedule,
     pub(crate) budget: MemoryBudget,
     pub(crate) lease: Duration,
+    /// Host and process, with which the names of all workers here begin.
+    pub(crate) invoked_by: String,
     rows: AtomicU64,
     bytes: AtomicU64,
 }
@@ -33,6 +35,7 @@ impl Drain {
         workers: NonZeroU32,
         memory_budget: NonZeroU64,
         lease: Duration,
+        invoked_by: String,
     ) -> Self {
         let schedule = Schedule::new(tables.iter().map(|table| {
             let most = table.job.max_workers.unwrap_or(workers);
@@ -44,6 +47,7 @@ impl Drain {
             schedule,
             budget: MemoryBudget::new(memory_budget),
             lease,
+            invoked_by,
             rows: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
         }
@@ -51,12 +55,7 @@ impl Drain {
 
     /// Works until every table has ended or the context is cancelled. Dropping the call ends the
     /// workers where they wait.
-    pub(crate) async fn run(
-        self: &Arc<Self>,
-        workers: NonZeroU32,
-        invoked_by: &str,
-        cx: &RunContext,
-    ) {
+    pub(crate) async fn run(self: &Arc<Self>, workers: NonZeroU32, cx: &RunContext) {
         for table in self.tables.iter().filter(|table| table.has_ended()) {
             table.announce_end(cx);
         }
@@ -67,7 +66,7 @@ impl Drain {
         }
         let mut working = JoinSet::new();
         for number in 1..=workers.get() {
-            let name = WorkerId(format!("{invoked_by}, worker {number}"));
+            let name = WorkerId(format!("{}, worker {number}", self.invoked_by));
             let worker = Worker { drain: Arc::clone(self), name };
             let cx = cx.clone();
             working.spawn(async move { worker.work(&cx).await });

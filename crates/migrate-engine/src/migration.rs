@@ -105,9 +105,15 @@ impl Migration {
         });
         let pins = self.run_pins(&ledgers, &run, cx).await?;
         let tables = plan_tables(self.unplanned(&ledgers, &run, &pins), cx).await;
-        let drain = Drain::new(tables, ledgers, self.workers, self.memory_budget, self.lease);
-        let drain = Arc::new(drain);
-        drain.run(self.workers, &self.invoked_by, cx).await;
+        let drain = Arc::new(Drain::new(
+            tables,
+            ledgers,
+            self.workers,
+            self.memory_budget,
+            self.lease,
+            self.invoked_by.clone(),
+        ));
+        drain.run(self.workers, cx).await;
         let report = report(&drain, &run, started).await?;
         cx.emit(&Event::RunFinished { run: report.run, outcome: report.outcome });
         Ok(report)

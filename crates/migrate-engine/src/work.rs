@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use migrate_core::{
-    Chunk, ChunkId, Claim, CommitRecord, Error, ErrorKind, Event, Failure, Lease, Outcome, Result,
-    Retry, RunContext, ScanRequest, Settled, TablePlan, TableProgress, WorkItem, WorkKind,
+    Chunk, ChunkId, Claim, CommitRecord, Error, ErrorKind, Event, Failure, Holder, Lease, Outcome,
+    Result, Retry, RunContext, ScanRequest, Settled, TablePlan, TableProgress, WorkItem, WorkKind,
     WorkerId, WriteSummary,
 };
 
@@ -56,7 +56,9 @@ impl Worker {
         match claim {
             Claim::Leased(lease) => self.carry_out(turn, table, &lease, cx).await,
             Claim::NotYet { retry_in, holder } => {
-                if let Some(holder) = holder {
+                let is_sibling =
+                    |holder: &Holder| holder.worker.0.starts_with(&self.drain.invoked_by);
+                if let Some(holder) = holder.filter(|holder| !is_sibling(holder)) {
                     table.await_holder(cx, &holder);
                 }
                 turn.rest(retry_in);

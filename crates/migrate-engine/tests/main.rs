@@ -1,1 +1,7 @@
-//! x
+//! The engine over in-memory components, and over ones that fail on purpose.
+#![expect(clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+mod failures;
+mod planning;
+mod resuming;
+mod support;

@@ -20,6 +20,7 @@ mod target;
 
 use std::collections::BTreeMap;
 use std::num::{NonZeroU16, NonZeroU32, NonZeroU64};
+use std::sync::Arc;
 
 use migrate_config::Config;
 use migrate_core::{Error, ErrorKind, Result, Resume};
@@ -27,6 +28,7 @@ use migrate_core::{Error, ErrorKind, Result, Resume};
 use crate::migration::Migration;
 pub use registry::Registry;
 use source::Sources;
+pub use source::snowflake_source;
 use target::Targets;
 
 /// A configuration, the components that it may name, and the choices of one invocation.
@@ -90,8 +92,8 @@ impl<'a> Assembly<'a> {
                 let mut job = table::job(table, self.registry)?;
                 job.source = Some(sources.of(source)?);
                 let target = targets.of(table)?;
-                job.sink = Some(target.sink.clone());
-                job.status = Some(target.status.clone());
+                job.sink = Some(Arc::clone(&target.sink));
+                job.status = Some(Arc::clone(&target.status));
                 builder = builder.table(job);
             }
         }

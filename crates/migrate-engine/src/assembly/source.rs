@@ -96,3 +96,15 @@ fn snowflake(from: &SnowflakeSettings) -> Result<migrate_sources::SnowflakeSetti
     settings.partition_timeout = from.partition_timeout;
     Ok(settings)
 }
+
+/// The Snowflake account of a configuration, for programs that want to look into it.
+///
+/// # Errors
+///
+/// `Config` when the configuration has no `snowflake` block.
+pub fn snowflake_source(config: &Config) -> Result<SnowflakeSource> {
+    let settings = config.snowflake.as_ref().ok_or_else(|| {
+        Error::new(ErrorKind::Config, "There is no `snowflake` block").with_hint("add the block")
+    })?;
+    SnowflakeSource::new(snowflake(settings)?)
+}

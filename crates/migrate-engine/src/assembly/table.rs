@@ -22,13 +22,13 @@ pub(super) fn job(table: &TableConfig, registry: &Registry) -> Result<TableJob> 
     }
     let keys = table.uniqueness_columns.clone();
     match table.load_mode() {
-        LoadMode::Append => {}
         LoadMode::Truncate => job.truncate = true,
         LoadMode::InsertOnly => job.mode = WriteMode::InsertOnly { keys },
         LoadMode::Upsert => {
             let version = table.watermark.as_ref().map(|watermark| watermark.target.clone());
             job.mode = WriteMode::Upsert { keys, version };
         }
+        // Appending is what a job does; replacing is not available yet, see below.
         _ => {}
     }
     job.on_nonempty = match settings.on_nonempty {

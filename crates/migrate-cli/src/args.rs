@@ -1,0 +1,144 @@
+//! What can be typed. Parsing does no I/O.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use migrate_core::{Resume, RunId};
+use uuid::Uuid;
+
+/// Moves tables from Snowflake to PostgreSQL: exactly once, resumable, as fast as COPY.
+#[derive(Debug, Parser)]
+#[command(name = "migrate", version, propagate_version = true)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    #[command(flatten)]
+    pub(crate) run: RunArguments,
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+}
+
+/// What every command takes.
+#[derive(Debug, Args)]
+pub(crate) struct Common {
+    /// Configuration file
+    #[arg(long, global = true, value_name = "FILE", default_value = "config.json")]
+    pub(crate) config: PathBuf,
+    /// File with environment variables; the environment itself wins [default: .env, if it is there]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) env_file: Option<PathBuf>,
+    /// Only this source, by its `source_name`; may be given several times
+    #[arg(long = "source", global = true, value_name = "NAME")]
+    pub(crate) sources: Vec<String>,
+    /// How much is said on stderr
+    #[arg(long, global = true, value_name = "LEVEL", default_value = "INFO", ignore_case = true)]
+    pub(crate) log_level: LogLevel,
+}
+
+/// What a run takes.
+#[derive(Debug, Args)]
+pub(crate) struct RunArguments {
+    /// Plan and check everything, and touch no data; the same as `migrate plan`
+    #[arg(long, global = true)]
+    pub(crate) dry_run: bool,
+    /// Start anew instead of going on with an unfinished run
+    #[arg(long, global = true)]
+    pub(crate) no_resume: bool,
+    /// Go on only with runs whose last sign of life is at most this old, in hours
+    #[arg(long, global = true, value_name = "HOURS", default_value_t = 168)]
+    pub(crate) resume_max_age: u64,
+    /// Go on with exactly this run, whatever its age
+    #[arg(long, global = true, value_name = "RUN", conflicts_with = "no_resume")]
+    pub(crate) resume_run_id: Option<Uuid>,
+}
+
+impl RunArguments {
+    pub(crate) fn resume(&self) -> Resume {
+        match (self.no_resume, self.resume_run_id) {
+            (true, _) => Resume::Never,
+            (false, Some(run)) => Resume::Run(RunId(run)),
+            (false, None) => Resume::Auto { max_age: Duration::from_hours(self.resume_max_age) },
+        }
+    }
+}
+
+/// The commands; `run` where none is given.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Copy all enabled tables, going on where an earlier run stopped (the default)
+    Run,
+    /// Connect, check and show what a run would do; touch no data
+    Plan(PlanArguments),
+    /// Check the configuration; connect to nothing
+    Validate,
+    /// Copy five real tables from a stand-in for Snowflake into a private PostgreSQL
+    #[cfg(feature = "demo")]
+    Demo(DemoArguments),
+}
+
+/// What a plan takes.
+#[derive(Debug, Default, Args)]
+pub(crate) struct PlanArguments {
+    /// Show every chunk instead of the first ones
+    #[arg(long)]
+    pub(crate) all_chunks: bool,
+}
+
+/// What the demo takes.
+#[cfg(feature = "demo")]
+#[derive(Debug, Args)]
+pub(crate) struct DemoArguments {
+    /// Leave both servers running until Ctrl-C
+    #[arg(long)]
+    pub(crate) keep: bool,
+}
+
+/// The levels that the users know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "UPPER")]
+pub(crate) enum LogLevel {
+    Debug,
+    Info,
+    Warning,
+    Error,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn what_users_typed_before_still_works() {
+        let typed = [
+            "migrate",
+            "--config",
+            "my.json",
+            "--env-file",
+            ".env.prod",
+            "--log-level",
+            "debug",
+            "--dry-run",
+        ];
+        let arguments = Arguments::try_parse_from(typed).expect("valid");
+        assert_eq!(arguments.common.config, PathBuf::from("my.json"));
+        assert_eq!(arguments.common.env_file, Some(PathBuf::from(".env.prod")));
+        assert_eq!(arguments.common.log_level, LogLevel::Debug);
+        assert!(arguments.run.dry_run && arguments.command.is_none());
+    }
+
+    #[test]
+    fn options_may_stand_before_or_after_the_command() {
+        for typed in [["migrate", "--no-resume", "run"], ["migrate", "run", "--no-resume"]] {
+            let arguments = Arguments::try_parse_from(typed).expect("valid");
+            assert_eq!(arguments.run.resume(), Resume::Never);
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! `migrate plan`: connect, check, and show what a run would do.
+
+use migrate_core::{
+    Chunk, Fidelity, Predicate, Result, RunContext, Snapshot, TablePlan, WriteMode,
+};
+use migrate_engine::PlannedTable;
+use migrate_engine::assembly::Assembly;
+
+use super::Invocation;
+use crate::args::PlanArguments;
+use crate::exit::Exit;
+use crate::output::{Page, count, print};
+
+/// Chunks that are shown unless all are asked for.
+const CHUNKS_SHOWN: usize = 12;
+
+pub(crate) async fn plan(
+    invocation: &Invocation,
+    arguments: &PlanArguments,
+    cx: &RunContext,
+) -> Result<Exit> {
+    let config = invocation.config()?;
+    let assembly = Assembly::new(&config, &invocation.registry);
+    let workers = assembly.workers();
+    let migration = cx.unless_cancelled(assembly.build()).await?;
+    let previews = Box::pin(migration.plan(cx)).await?;
+    let shown = if arguments.all_chunks { usize::MAX } else { CHUNKS_SHOWN };
+    let mut page = Page::default();
+    page.line(&format!(
+        "{}, {} connections per target database, memory budget {}",
+        count(workers.get().into(), "worker"),
+        workers.get() + 2,
+        config.run.memory_budget,
+    ));
+    for preview in &previews {
+        page.line("").line(&format!("{} -> {}", preview.source, preview.target));
+        match &preview.plan {
+            Ok(planned) => render(&mut page, planned, shown),
+            Err(error) => {
+                page.field("error", &error.report().to_string());
+            }
+        }
+    }
+    let failed = previews.iter().filter(|preview| preview.plan.is_err()).count();
+    let tables = count(previews.len() as u64, "table");
+    page.line("").line(&match failed {
+        0 => format!("{tables} can be copied. Nothing was written."),
+        failed => format!("{failed} of {tables} cannot be copied. Nothing was written."),
+    });
+    print(page.render());
+    Ok(if failed == 0 { Exit::Completed } else { Exit::Failed })
+}
+
+fn render(page: &mut Page, planned: &PlannedTable, chunks_shown: usize) {
+    let plan = &planned.plan;
+    page.field("mode", &mode(plan));
+    if plan.load.truncate.len() > 1 {
+        page.field("emptied", &format!("together: {}", listed(&plan.load.truncate)));
+    }
+    if plan.filter != Predicate::All {
+        page.field("filter", &plan.filter.to_string());
+    }
+    let moment = plan.snapshot.as_ref().map_or("each chunk's own moment", Snapshot::as_str);
+    page.field("as of", moment);
+    page.field("strategy", &format!("{}: {}", plan.strategy, plan.rationale));
+    let rows = plan
+        .estimated_rows
+        .map_or_else(|| "an unknown number of rows".to_owned(), |rows| count(rows, "row"));
+    page.field("rows", &format!("{rows} in {}", count(planned.chunks.len() as u64, "chunk")));
+    render_columns(page, planned);
+    for note in &plan.notes {
+        page.field("note", note);
+    }
+    for chunk in planned.chunks.iter().take(chunks_shown) {
+        page.field(&format!("chunk {}", chunk.id), &chunk_line(chunk));
+    }
+    if let Some(more) = planned.chunks.len().checked_sub(chunks_shown).filter(|more| *more > 0) {
+        page.field("", &format!("and {}; all with --all-chunks", count(more as u64, "more chunk")));
+    }
+}
+
+fn mode(plan: &TablePlan) -> String {
+    let keys = match &plan.load.mode {
+        WriteMode::InsertOnly { keys } | WriteMode::Upsert { keys, .. } => {
+            format!(" by {}", listed(keys))
+        }
+        _ => String::new(),
+    };
+    let emptied = if plan.load.truncate.is_empty() { "" } else { ", after emptying the target" };
+    format!("{}{keys}{emptied}", plan.load.mode)
+}
+
+fn render_columns(page: &mut Page, planned: &PlannedTable) {
+    page.field("columns", &count(planned.columns.len() as u64, "column"));
+    for column in &planned.columns {
+        if matches!(column.fidelity, Fidelity::Exact | Fidelity::Widened) {
+            continue;
+        }
+        let types = format!(
+            "{} {} to {} {}: {}",
+            column.source, column.source_type, column.target, column.target_type, column.fidelity
+        );
+        page.field("", &types);
+    }
+    if !planned.dropped.is_empty() {
+        page.field("dropped", &listed(&planned.dropped));
+    }
+    if !planned.unfilled.is_empty() {
+        page.field("unfilled", &listed(&planned.unfilled));
+    }
+}
+
+fn chunk_line(chunk: &Chunk) -> String {
+    let rows = match (chunk.expected_rows, chunk.estimated_rows) {
+        (Some(rows), _) => count(rows, "row"),
+        (None, Some(rows)) => format!("about {}", count(rows, "row")),
+        (None, None) => "an unknown number of rows".to_owned(),
+    };
+    format!("{rows}: {}", chunk.extent)
+}
+
+fn listed(names: &[impl ToString]) -> String {
+    names.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,73 @@
+//! `migrate run`: copy everything, or go on where an earlier run stopped.
+
+use migrate_config::Config;
+use migrate_core::{Outcome, Result, RunContext};
+use migrate_engine::RunReport;
+use migrate_engine::assembly::Assembly;
+
+use super::Invocation;
+use crate::exit::Exit;
+use crate::output::{Columns, Page, duration, grouped, print, rate};
+
+pub(crate) async fn run(invocation: &Invocation, cx: &RunContext) -> Result<Exit> {
+    let config = invocation.config()?;
+    let report = execute(invocation, &config, cx).await?;
+    print(&summary(&report));
+    Ok(Exit::from(report.outcome))
+}
+
+/// The run itself, shared with the demo.
+pub(super) async fn execute(
+    invocation: &Invocation,
+    config: &Config,
+    cx: &RunContext,
+) -> Result<RunReport> {
+    let assembly = Assembly::new(config, &invocation.registry)
+        .resume(invocation.run.resume())
+        .invoked_by(invoked_by());
+    let migration = cx.unless_cancelled(assembly.build()).await?;
+    Box::pin(migration.run(cx)).await
+}
+
+/// Host and process, so that an operator finds who holds a lease.
+fn invoked_by() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let host = match host.trim() {
+        "" => "this host",
+        name => name,
+    };
+    format!("{host} pid {}", std::process::id())
+}
+
+pub(super) fn summary(report: &RunReport) -> String {
+    let mut tables = Columns::new(&["table", "outcome", "rows", "chunks"]);
+    for table in &report.tables {
+        tables.row([
+            table.target.to_string(),
+            table.outcome.to_string(),
+            grouped(table.rows),
+            format!("{} of {}", table.completed_chunk_count, table.chunk_count),
+        ]);
+    }
+    let is_complete =
+        |outcome| matches!(outcome, Outcome::Completed | Outcome::CompletedWithRejects);
+    let completed = report.tables_that(is_complete);
+    let mut page = Page::default();
+    page.line("").line(&tables.render());
+    let resumed = if report.resumed { " (resumed)" } else { "" };
+    page.field("Run", &format!("{}{resumed}", report.run))
+        .field("Outcome", report.outcome.as_str())
+        .field("Duration", &duration(report.elapsed))
+        .field("Tables", &format!("{completed} of {} completed", report.tables.len()))
+        .field("Rows", &grouped(report.row_count()))
+        .field("Rate", &rate(report.committed_rows, report.elapsed));
+    for table in &report.tables {
+        if let Some(reason) = &table.reason {
+            page.field(table.outcome.as_str(), &format!("{}: {reason}", table.target));
+        }
+    }
+    if report.outcome == Outcome::Paused {
+        page.line("Run the same command again to go on.");
+    }
+    page.render().to_owned()
+}

@@ -1,0 +1,134 @@
+//! Statements and their results, by id.
+
+use std::collections::{HashMap, VecDeque};
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, AtomicU32};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use axum::body::Bytes;
+use tokio::sync::watch;
+
+use crate::knobs::{ChunkHeaders, Compression, Letters};
+use crate::sql::{Cancel, Failure, ResultSet, Results, StatementType};
+use crate::wire::Layout;
+
+/// A statement that was submitted.
+#[derive(Debug)]
+pub(crate) struct Statement {
+    pub(crate) query_id: Arc<str>,
+    pub(crate) request_id: String,
+    pub(crate) sql: Arc<str>,
+    pub(crate) session: u64,
+    /// Milliseconds since the epoch.
+    pub(crate) started: i64,
+    pub(crate) cancel: Arc<Cancel>,
+    /// Told when the statement is to end early.
+    pub(crate) stop: watch::Sender<bool>,
+    pub(crate) is_aborted: AtomicBool,
+    /// How many times it is still said to be in progress.
+    pub(crate) in_progress: AtomicU32,
+    /// How it ended.
+    pub(crate) done: watch::Sender<Option<Done>>,
+}
+
+/// How a statement ended.
+#[derive(Debug, Clone)]
+pub(crate) enum Done {
+    /// Its result is in the store, unless it was evicted.
+    Rows,
+    Failed(Failure),
+}
+
+/// A result with the way it is handed out.
+#[derive(Debug)]
+pub(crate) struct Stored {
+    pub(crate) query_id: Arc<str>,
+    pub(crate) sql: Arc<str>,
+    pub(crate) result: Arc<ResultSet>,
+    pub(crate) statement: StatementType,
+    pub(crate) layout: Layout,
+    pub(crate) compression: Compression,
+    pub(crate) headers: ChunkHeaders,
+    pub(crate) letters: Letters,
+    /// Blanks per level of semi-structured values.
+    pub(crate) indent: usize,
+    /// Bodies that were made ahead.
+    pub(crate) bodies: Vec<OnceLock<Bytes>>,
+}
+
+impl Stored {
+    pub(crate) fn chunk(&self, position: usize) -> Option<Range<usize>> {
+        self.layout.chunks.get(position).cloned()
+    }
+}
+
+/// All statements, and the newest results.
+#[derive(Debug, Default)]
+pub(crate) struct Store {
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    by_request: HashMap<String, Arc<Statement>>,
+    by_query: HashMap<Arc<str>, Arc<Statement>>,
+    results: VecDeque<Arc<Stored>>,
+}
+
+impl Store {
+    /// Takes a new statement, or finds the one of the same request id.
+    pub(crate) fn submit(&self, new: Statement) -> (Arc<Statement>, bool) {
+        let mut inner = self.lock();
+        if let Some(known) = inner.by_request.get(&new.request_id) {
+            return (Arc::clone(known), true);
+        }
+        let statement = Arc::new(new);
+        inner.by_request.insert(statement.request_id.clone(), Arc::clone(&statement));
+        inner.by_query.insert(Arc::clone(&statement.query_id), Arc::clone(&statement));
+        (statement, false)
+    }
+
+    pub(crate) fn by_request(&self, request_id: &str) -> Option<Arc<Statement>> {
+        self.lock().by_request.get(request_id).cloned()
+    }
+
+    pub(crate) fn by_query(&self, query_id: &str) -> Option<Arc<Statement>> {
+        self.lock().by_query.get(query_id).cloned()
+    }
+
+    /// Ends whatever still runs.
+    pub(crate) fn cancel_all(&self) {
+        for statement in self.lock().by_query.values() {
+            statement.cancel.set(Failure::cancelled());
+        }
+    }
+
+    /// Keeps a result, and no more than `most` of the newest.
+    pub(crate) fn keep(&self, stored: Stored, most: usize) -> Arc<Stored> {
+        let stored = Arc::new(stored);
+        let mut inner = self.lock();
+        inner.results.push_back(Arc::clone(&stored));
+        while inner.results.len() > most.max(1) {
+            inner.results.pop_front();
+        }
+        stored
+    }
+
+    pub(crate) fn result(&self, query_id: &str) -> Option<Arc<Stored>> {
+        self.lock().results.iter().find(|stored| *stored.query_id == *query_id).cloned()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Results for Store {
+    fn find(&self, query_id: &str) -> Option<Arc<ResultSet>> {
+        self.result(query_id).map(|stored| Arc::clone(&stored.result))
+    }
+
+    fn started(&self, query_id: &str) -> Option<i64> {
+        self.by_query(query_id).map(|statement| statement.started)
+    }
+}
