@@ -1,1 +1,7 @@
-//! x
+//! The PostgreSQL sink against a real server.
+
+mod catalog;
+mod chunks;
+mod prepare;
+mod support;
+mod values;

@@ -123,6 +123,28 @@ impl Double {
             .map_err(|seen| Error::NotSeen { waited: most, seen })
     }
 
+    /// Waits until no statement runs any more, whoever still waits for its answer.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotSeen`] with the statements that run on after `most`.
+    pub async fn wait_idle(&self, most: Duration) -> Result<(), Error> {
+        let running = self.state.store.running();
+        let ended = async {
+            for statement in &running {
+                // The sender lives in the statement, so the channel cannot close.
+                if statement.done.subscribe().wait_for(Option::is_some).await.is_err() {
+                    return;
+                }
+            }
+        };
+        tokio::time::timeout(most, ended).await.map_err(|_| {
+            let sql =
+                self.state.store.running().iter().map(|it| it.sql.to_string()).collect::<Vec<_>>();
+            Error::NotSeen { waited: most, seen: format!("running: {}", sql.join("; ")) }
+        })
+    }
+
     /// Connections so far.
     pub fn connections(&self) -> ConnectionCount {
         let (account, chunks) = (&self.state.account_connections, &self.state.chunk_connections);

@@ -96,6 +96,13 @@ impl Store {
         self.lock().by_query.get(query_id).cloned()
     }
 
+    /// The statements that have not ended.
+    pub(crate) fn running(&self) -> Vec<Arc<Statement>> {
+        let inner = self.lock();
+        let running = inner.by_query.values().filter(|statement| statement.done.borrow().is_none());
+        running.cloned().collect()
+    }
+
     /// Ends whatever still runs.
     pub(crate) fn cancel_all(&self) {
         for statement in self.lock().by_query.values() {

@@ -63,9 +63,11 @@ pub enum Type {
     Object,
     /// ARRAY: JSON text.
     Array,
-    /// GEOGRAPHY: its `GeoJSON` text. Can be stored, selected and counted, nothing else.
+    /// GEOGRAPHY: its text, in the form that sessions ask for. Can be stored, selected and counted,
+    /// nothing else.
     Geography,
-    /// GEOMETRY: its `GeoJSON` text. Can be stored, selected and counted, nothing else.
+    /// GEOMETRY: its text, in the form that sessions ask for. Can be stored, selected and counted,
+    /// nothing else.
     Geometry,
     /// DECFLOAT: its decimal text. Can be stored, selected and counted, nothing else.
     DecFloat,

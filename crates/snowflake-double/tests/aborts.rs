@@ -123,6 +123,7 @@ async fn dropping_the_client_aborts_nothing() {
             () = submitted(&double, "system$wait") => {}
         }
     }
+    assert!(double.wait_idle(Duration::from_millis(50)).await.is_err(), "it runs on");
     assert!(double.aborted().is_empty());
     assert_eq!(double.count_requests(RequestKind::Abort), 0);
 }

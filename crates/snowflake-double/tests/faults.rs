@@ -180,6 +180,7 @@ async fn logins_and_polls_fail_too() {
     let error = session.query("select 1").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Network);
     let id = error.query_id().unwrap().to_owned();
+    double.wait_idle(crate::support::SOON).await.unwrap();
     double.knobs().set_in_progress_answers(0);
     let again = format!("select * from table(result_scan('{id}'))");
     assert_eq!(value(&session, &again).await.as_deref(), Some("1"), "the result was kept");

@@ -167,7 +167,7 @@ fn meaning(number: &str) -> (ErrorCode, &'static str) {
         "390100" | "390144" | "390303" | "390318" | "390101" | "394304" => {
             (ErrorKind::Auth.into(), "correct `snowflake.user` and its key, password or token")
         }
-        "390201" => (ErrorKind::NotFound.into(), "correct `snowflake.role`"),
+        "390189" | "390201" => (ErrorKind::NotFound.into(), "correct `snowflake.role`"),
         "390110" | "390111" | "390112" | "390113" | "390114" | "390115" | "390195" => {
             (ErrorKind::Connection.into(), SESSION)
         }

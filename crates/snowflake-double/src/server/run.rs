@@ -45,7 +45,13 @@ async fn run(state: Arc<State>, job: Job) {
         statement.stop.send_replace(true);
         work.await
     };
-    statement.done.send_replace(Some(done));
+    // Inside the channel's lock, so that an abort comes either before or after, never between.
+    statement.done.send_modify(|slot| {
+        *slot = Some(match statement.cancel.check() {
+            Ok(()) => done,
+            Err(reason) => Done::Failed(reason),
+        });
+    });
 }
 
 async fn evaluate(state: Arc<State>, job: Job) -> Done {

@@ -1,12 +1,13 @@
 //! Session parameters: the ones that matter here, and their defaults in a new account.
 
 /// Names, defaults, types and descriptions, in the order of names.
-pub(crate) const KNOWN: [(&str, &str, &str, &str); 22] = [
+pub(crate) const KNOWN: [(&str, &str, &str, &str); 25] = [
     ("ABORT_DETACHED_QUERY", "false", "BOOLEAN", "Abort statements whose client is gone"),
     ("AUTOCOMMIT", "true", "BOOLEAN", "Commit each statement by itself"),
     ("BINARY_OUTPUT_FORMAT", "HEX", "STRING", "Text form of BINARY"),
     ("CLIENT_RESULT_CHUNK_SIZE", "160", "NUMBER", "Largest chunk of a result in MB"),
     ("CLIENT_SESSION_KEEP_ALIVE", "false", "BOOLEAN", "Renew the session without end"),
+    ("DATE_INPUT_FORMAT", "AUTO", "STRING", "Form in which DATE is read"),
     ("DATE_OUTPUT_FORMAT", "YYYY-MM-DD", "STRING", "Text form of DATE"),
     ("ERROR_ON_NONDETERMINISTIC_MERGE", "true", "BOOLEAN", "Refuse ambiguous merges"),
     ("GEOGRAPHY_OUTPUT_FORMAT", "GeoJSON", "STRING", "Form of GEOGRAPHY in results"),
@@ -15,6 +16,7 @@ pub(crate) const KNOWN: [(&str, &str, &str, &str); 22] = [
     ("QUERY_TAG", "", "STRING", "Text kept with each statement"),
     ("ROWS_PER_RESULTSET", "0", "NUMBER", "Most rows of a result, 0 for all"),
     ("STATEMENT_TIMEOUT_IN_SECONDS", "172800", "NUMBER", "Longest run of a statement"),
+    ("TIMESTAMP_INPUT_FORMAT", "AUTO", "STRING", "Form in which timestamps are read"),
     ("TIMESTAMP_LTZ_OUTPUT_FORMAT", "", "STRING", "Text form of TIMESTAMP_LTZ"),
     (
         "TIMESTAMP_NTZ_OUTPUT_FORMAT",
@@ -31,6 +33,7 @@ pub(crate) const KNOWN: [(&str, &str, &str, &str); 22] = [
     ("TIMESTAMP_TYPE_MAPPING", "TIMESTAMP_NTZ", "STRING", "What TIMESTAMP means"),
     ("TIMESTAMP_TZ_OUTPUT_FORMAT", "", "STRING", "Text form of TIMESTAMP_TZ"),
     ("TIMEZONE", "America/Los_Angeles", "STRING", "Zone of TIMESTAMP_LTZ"),
+    ("TIME_INPUT_FORMAT", "AUTO", "STRING", "Form in which TIME is read"),
     ("TIME_OUTPUT_FORMAT", "HH24:MI:SS", "STRING", "Text form of TIME"),
     ("USE_CACHED_RESULT", "true", "BOOLEAN", "Answer from earlier results"),
     ("WEEK_START", "0", "NUMBER", "First day of the week"),
@@ -48,8 +51,8 @@ pub(crate) fn refused(name: &str, value: &str) -> bool {
         "WEEK_START" => !matches!(value, "0" | "1"),
         "BINARY_OUTPUT_FORMAT" => !value.eq_ignore_ascii_case("HEX"),
         "TIMESTAMP_TYPE_MAPPING" => !value.eq_ignore_ascii_case("TIMESTAMP_NTZ"),
-        "GEOGRAPHY_OUTPUT_FORMAT" | "GEOMETRY_OUTPUT_FORMAT" => {
-            !value.eq_ignore_ascii_case("GeoJSON")
+        "DATE_INPUT_FORMAT" | "TIME_INPUT_FORMAT" | "TIMESTAMP_INPUT_FORMAT" => {
+            !value.eq_ignore_ascii_case("AUTO")
         }
         "ROWS_PER_RESULTSET" => value != "0",
         _ => false,

@@ -3,6 +3,7 @@
 use sqlparser::ast;
 
 use crate::table::Datum;
+use crate::types::Type;
 
 use super::binder::{Binder, Place};
 use super::env::{Ctes, Env};
@@ -33,7 +34,9 @@ pub(crate) fn execute(env: &Env<'_>, sql: &str) -> Result<Outcome, Failure> {
     let statement = text::parse(tokens)?;
     match &statement {
         ast::Statement::Query(query) => {
-            Ok(done(query::run(env, &Ctes::new(), query)?, StatementType::Select))
+            let mut result = query::run(env, &Ctes::new(), query)?;
+            result.fields.iter_mut().try_for_each(|field| as_shown(env, field))?;
+            Ok(done(result, StatementType::Select))
         }
         ast::Statement::ExplainTable {
             describe_alias: ast::DescribeAlias::Describe | ast::DescribeAlias::Desc,
@@ -61,6 +64,23 @@ pub(crate) fn execute(env: &Env<'_>, sql: &str) -> Result<Outcome, Failure> {
             let first = shown.split_whitespace().next().unwrap_or_default();
             Err(Failure::unsupported(format!("{first} statements")))
         }
+    }
+}
+
+/// Geographic values arrive as the type of the form that the session asks for.
+fn as_shown(env: &Env<'_>, field: &mut Field) -> Result<(), Failure> {
+    let parameter = match field.ty.base {
+        Some(Type::Geography) => "GEOGRAPHY_OUTPUT_FORMAT",
+        Some(Type::Geometry) => "GEOMETRY_OUTPUT_FORMAT",
+        _ => return Ok(()),
+    };
+    match env.parameter(parameter).to_ascii_uppercase().as_str() {
+        "GEOJSON" => Ok(()),
+        "WKT" | "EWKT" => {
+            field.ty = Ty::text();
+            Ok(())
+        }
+        other => Err(Failure::unsupported(format!("{parameter} = '{other}'"))),
     }
 }
 

@@ -80,6 +80,30 @@ fn ranks_share_ties_and_row_numbers_do_not() {
 }
 
 #[test]
+fn a_histogram_of_ranks_never_splits_ties() {
+    let world = World::new();
+    let histogram = |depth: u32| {
+        let sql = format!(
+            "SELECT \"FIRST\", \"N\", (COUNT(*) OVER ())::NUMBER(38,0) AS \"BUCKETS\" FROM (\
+             SELECT MIN(\"K\") AS \"FIRST\", COUNT(*)::NUMBER(38,0) AS \"N\", \"BUCKET\" FROM (\
+             SELECT \"K\", CASE WHEN \"K\" IS NULL THEN -1 ELSE (\"R\" - MOD(\"R\", {depth})) END \
+             AS \"BUCKET\" FROM (SELECT \"K\", RANK() OVER (ORDER BY \"K\" ASC NULLS LAST) - 1 \
+             AS \"R\" FROM (SELECT \"N\" AS \"K\" FROM \"DB\".\"SC\".\"N\" \
+             AT(TIMESTAMP => '2024-03-10T11:59:00.000Z'::TIMESTAMP_LTZ) WHERE (\n true -- x\n)))) \
+             GROUP BY \"BUCKET\") ORDER BY \"BUCKET\""
+        );
+        let rows = world.rows(&sql);
+        let cell = |cell: &Option<String>| cell.clone().unwrap_or_else(|| "~".to_owned());
+        rows.iter()
+            .map(|row| row.iter().map(cell).collect::<Vec<_>>().join(" "))
+            .collect::<Vec<_>>()
+    };
+    // N is 0, 1, 2, 2, 3, 4, 4, 5 and twice NULL.
+    assert_eq!(histogram(3), ["~ 2 4", "0.00 4 4", "3.00 3 4", "5.00 1 4"]);
+    assert_eq!(histogram(100), ["~ 2 2", "0.00 8 2"]);
+}
+
+#[test]
 fn running_sums_include_equals_unless_rows_are_asked_for() {
     let world = World::new();
     let sum = |over: &str| {

@@ -209,6 +209,29 @@ fn ranges_and_orders_over_hard_values() {
 }
 
 #[test]
+fn types_that_are_only_carried_arrive_as_their_text() {
+    let mut world = World::new();
+    let table = Table::new("DB.SC.GEO")
+        .column("G", Type::Geography)
+        .column("DF", Type::DecFloat)
+        .column("VEC", Type::Vector)
+        .row([Value::json("POINT(1 2)"), Value::json("1.5e-40"), Value::json("[1.5,inf]")]);
+    world.catalog.create(table, 0).unwrap();
+    let types = |world: &World| {
+        let result = world.execute("select * from geo").unwrap().result;
+        result.fields.iter().map(|field| field.ty.reported().wire_name()).collect::<Vec<_>>()
+    };
+    assert_eq!(types(&world), ["object", "decfloat", "vector"]);
+    world.session.parameters.insert("GEOGRAPHY_OUTPUT_FORMAT".into(), "EWKT".into());
+    assert_eq!(types(&world), ["text", "decfloat", "vector"]);
+    assert_eq!(world.column("select g from geo"), "POINT(1 2)");
+    assert_eq!(world.column("select count(g) from geo where vec is not null"), "1");
+    assert!(world.failure("select 1 from geo where df = df").1.contains("DECFLOAT"));
+    world.session.parameters.insert("GEOGRAPHY_OUTPUT_FORMAT".into(), "WKB".into());
+    assert!(world.failure("select g from geo").1.contains("WKB"));
+}
+
+#[test]
 fn semi_structured_values_become_text() {
     let world = World::new();
     assert_eq!(

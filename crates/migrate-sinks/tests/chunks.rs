@@ -1,0 +1,142 @@
+//! A chunk is written as a whole, with its record, or not at all.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::{StreamExt, stream};
+use migrate_core::arrow::array::{ArrayRef, Int64Array};
+use migrate_core::{BatchStream, ColumnType, CommitDomain, ErrorKind, RunContext, code};
+use migrate_postgres::sqlx;
+
+use crate::support::{Given, Ledger, Target, batch, batches, chunk, on_purpose, plan, write};
+
+const TABLES: &str = "create table t (id bigint primary key); \
+                      create table ledger (number bigint primary key, rows bigint); \
+                      insert into ledger values (1)";
+
+fn ids(ids: std::ops::Range<i64>) -> Vec<Given> {
+    let array: ArrayRef = Arc::new(Int64Array::from_iter_values(ids));
+    vec![Given("id", ColumnType::Int64, array)]
+}
+
+#[tokio::test]
+async fn rows_and_record_are_committed_together() {
+    let target = Target::with(TABLES).await;
+    let table = target.table("t").await;
+    let record = Ledger { domain: target.database.domain().clone(), number: 1 };
+    let rows = batches(vec![Ok(batch(ids(0..5))), Ok(batch(ids(5..9)))]);
+    let plan = plan(&ids(0..0));
+    let written = table.write_chunk(&plan, &chunk(), rows, Some(&record), &RunContext::new()).await;
+    let summary = written.expect("commits");
+    assert_eq!((summary.rows_read, summary.rows_inserted), (9, 9));
+    assert_eq!(target.count("t").await, 9);
+    assert_eq!(target.text("select rows::text from ledger").await.as_deref(), Some("9"));
+}
+
+#[tokio::test]
+async fn a_lost_lease_rolls_the_rows_back() {
+    let target = Target::with(TABLES).await;
+    let table = target.table("t").await;
+    let record = Ledger { domain: target.database.domain().clone(), number: 2 };
+    let rows = batches(vec![Ok(batch(ids(0..5)))]);
+    let plan = plan(&ids(0..0));
+    let written = table.write_chunk(&plan, &chunk(), rows, Some(&record), &RunContext::new()).await;
+    assert_eq!(written.expect_err("no such row in the ledger").kind(), ErrorKind::LeaseLost);
+    assert_eq!(target.count("t").await, 0);
+}
+
+#[tokio::test]
+async fn a_record_of_another_database_is_refused() {
+    let target = Target::with(TABLES).await;
+    let table = target.table("t").await;
+    let record = Ledger { domain: CommitDomain::new("elsewhere"), number: 1 };
+    let rows = batches(vec![Ok(batch(ids(0..5)))]);
+    let plan = plan(&ids(0..0));
+    let written = table.write_chunk(&plan, &chunk(), rows, Some(&record), &RunContext::new()).await;
+    assert_eq!(written.expect_err("another domain").kind(), ErrorKind::Internal);
+    assert_eq!(target.count("t").await, 0);
+}
+
+#[tokio::test]
+async fn an_error_of_the_source_leaves_nothing_behind() {
+    let target = Target::with(TABLES).await;
+    let table = target.table("t").await;
+    let rows = batches(vec![Ok(batch(ids(0..50_000))), Err(on_purpose())]);
+    let plan = plan(&ids(0..0));
+    let written = table.write_chunk(&plan, &chunk(), rows, None, &RunContext::new()).await;
+    assert_eq!(written.expect_err("passed on").message(), "On purpose");
+    assert_eq!(target.count("t").await, 0);
+    write(table.as_ref(), ids(0..3)).await.expect("the pool is fine");
+}
+
+#[tokio::test]
+async fn a_duplicate_key_refuses_the_whole_chunk() {
+    let target = Target::with(TABLES).await;
+    let table = target.table("t").await;
+    write(table.as_ref(), ids(5..6)).await.expect("one row");
+    let error = write(table.as_ref(), ids(0..10)).await.expect_err("5 exists");
+    assert_eq!(error.kind(), ErrorKind::Conflict);
+    assert_eq!(error.context("sqlstate"), Some("23505"));
+    assert!(!error.report().to_string().contains("(id)=(5)"), "no values: {}", error.report());
+    assert_eq!(target.count("t").await, 1);
+}
+
+#[tokio::test]
+async fn a_trigger_that_drops_rows_is_noticed() {
+    let target = Target::with(
+        "create table t (id bigint); \
+         create function skip() returns trigger language plpgsql as \
+            'begin if new.id = 3 then return null; end if; return new; end'; \
+         create trigger skip before insert on t for each row execute function skip()",
+    )
+    .await;
+    let table = target.table("t").await;
+    let error = write(table.as_ref(), ids(0..10)).await.expect_err("one row is dropped");
+    assert_eq!(error.code(), code::VALUE_REFUSED);
+    assert!(error.to_string().contains("9 of 10"), "{error}");
+    assert_eq!(target.count("t").await, 0);
+}
+
+#[tokio::test]
+async fn cancelling_in_mid_copy_ends_the_session_on_the_server() {
+    let target = Target::with(TABLES).await;
+    let table = target.table("t").await;
+    let cx = RunContext::new();
+    let cancel = cx.cancel.clone();
+    // The second batch never comes; the wish to stop does.
+    let first = stream::iter(vec![Ok(batch(ids(0..50_000)))]);
+    let never = stream::once(async move {
+        cancel.cancel();
+        std::future::pending().await
+    });
+    let rows: BatchStream = first.chain(never).boxed();
+    let plan = plan(&ids(0..0));
+    let written = table.write_chunk(&plan, &chunk(), rows, None, &cx).await;
+    assert_eq!(written.expect_err("cancelled").kind(), ErrorKind::Cancelled);
+    let copying = "select count(*)::text from pg_stat_activity \
+                   where datname = current_database() and query like 'copy%' and state <> 'idle'";
+    while target.text(copying).await.as_deref() != Some("0") {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(target.count("t").await, 0);
+}
+
+#[tokio::test]
+async fn a_session_that_is_ended_by_an_administrator_is_a_connection_error() {
+    let target = Target::with(TABLES).await;
+    let table = target.table("t").await;
+    let database = target.database.clone();
+    let first = stream::iter(vec![Ok(batch(ids(0..50_000)))]);
+    let second = stream::once(async move {
+        let ended = "select pg_terminate_backend(pid) from pg_stat_activity \
+                     where datname = current_database() and query like 'copy%' and state <> 'idle'";
+        sqlx::query(ended).execute(database.pool()).await.expect("ends it");
+        Ok(batch(ids(50_000..200_000)))
+    });
+    let rows: BatchStream = first.chain(second).boxed();
+    let plan = plan(&ids(0..0));
+    let written = table.write_chunk(&plan, &chunk(), rows, None, &RunContext::new()).await;
+    assert_eq!(written.expect_err("ended").kind(), ErrorKind::Connection);
+    assert_eq!(target.count("t").await, 0);
+    assert!(target.server.url().contains("postgres"));
+}
