@@ -1,4 +1,10 @@
-//! The sources against real files and real servers.
+//! The sources against real files, and against Snowflake's protocol as the double speaks it.
 
 #[cfg(feature = "parquet")]
 mod parquet_files;
+#[cfg(feature = "snowflake")]
+mod snowflake_faults;
+#[cfg(feature = "snowflake")]
+mod snowflake_rows;
+#[cfg(feature = "snowflake")]
+mod snowflake_support;
