@@ -63,8 +63,9 @@ impl Cli {
         let cx = RunContext::new().with_observer(Arc::new(Narrator::default()));
         let stop = signal::second_signal(cx.cancel.clone());
         tokio::select! {
-            ended = self.command(arguments, &cx) => ended.unwrap_or_else(|error| failed(&error)),
+            biased; // The first poll catches the signals before anything begins.
             () = stop => Exit::Interrupted,
+            ended = self.command(arguments, &cx) => ended.unwrap_or_else(|error| failed(&error)),
         }
     }
 
@@ -86,11 +87,8 @@ impl Cli {
 
 /// Says what went wrong, one line per finding.
 fn failed(error: &Error) -> Exit {
-    for line in error.message().lines().filter(|_| error.message().contains('\n')) {
+    for line in error.report().to_string().lines() {
         tracing::error!("{line}");
-    }
-    if !error.message().contains('\n') {
-        tracing::error!("{}", error.report());
     }
     Exit::from(error)
 }

@@ -1,1 +1,8 @@
-//! x
+//! The real program, against Snowflake's protocol and a real PostgreSQL, killed by real signals.
+#![expect(clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+mod bad_input;
+mod copying;
+mod crashes;
+mod support;
+mod validating;

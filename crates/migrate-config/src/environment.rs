@@ -49,17 +49,23 @@ impl Environment {
     ///
     /// [`ConfigErrors`] if the file cannot be read or is not UTF-8.
     pub fn with_env_file(mut self, path: impl AsRef<Path>) -> Result<Self, ConfigErrors> {
-        self.read_file(path.as_ref(), Severity::Error)?;
-        Ok(self)
+        let path = path.as_ref();
+        if self.read_file(path)? {
+            return Ok(self);
+        }
+        let missing = "The environment file is missing";
+        Err(ConfigIssue::new(Severity::Error, path.display().to_string(), missing)
+            .with_hint("create it or name another one")
+            .into())
     }
 
-    /// Adds the `.env` file of the default place, which may be missing: that is a note.
+    /// Adds the `.env` file of the default place, which may be missing.
     ///
     /// # Errors
     ///
     /// [`ConfigErrors`] if the file is there and cannot be read or is not UTF-8.
     pub fn with_default_env_file(mut self, path: impl AsRef<Path>) -> Result<Self, ConfigErrors> {
-        self.read_file(path.as_ref(), Severity::Note)?;
+        self.read_file(path.as_ref())?;
         Ok(self)
     }
 
@@ -77,19 +83,12 @@ impl Environment {
         Ok(base.or_else(|| self.file.get(name).cloned()))
     }
 
-    fn read_file(&mut self, path: &Path, if_missing: Severity) -> Result<(), ConfigErrors> {
+    /// Whether the file is there.
+    fn read_file(&mut self, path: &Path) -> Result<bool, ConfigErrors> {
         let name = path.display().to_string();
         let bytes = match std::fs::read(path) {
             Ok(bytes) => bytes,
-            Err(error) if error.kind() == IoErrorKind::NotFound => {
-                let issue = ConfigIssue::new(if_missing, name, "The environment file is missing")
-                    .with_hint("create it or name another one");
-                if if_missing == Severity::Error {
-                    return Err(issue.into());
-                }
-                self.notes.push(issue);
-                return Ok(());
-            }
+            Err(error) if error.kind() == IoErrorKind::NotFound => return Ok(false),
             Err(error) => {
                 let what = format!("The environment file cannot be read: {error}");
                 return Err(ConfigIssue::new(Severity::Error, name, what)
@@ -102,7 +101,7 @@ impl Environment {
                 .with_hint("save it as UTF-8")
         })?;
         self.add(&name, &text);
-        Ok(())
+        Ok(true)
     }
 
     fn add(&mut self, file: &str, text: &str) {
@@ -180,7 +179,7 @@ mod tests {
     fn only_a_file_that_was_named_must_exist() {
         let environment = || Environment::from_map([("A", "1")]);
         let with_default = environment().with_default_env_file("no/such/.env").expect("optional");
-        assert_eq!(with_default.notes()[0].severity, Severity::Note);
+        assert_eq!(with_default.notes(), []);
         let error = environment().with_env_file("no/such/.env").expect_err("must exist");
         assert!(error.to_string().contains("no/such/.env"), "{error}");
     }

@@ -183,9 +183,11 @@ impl StdError for ConfigErrors {}
 
 impl From<ConfigErrors> for Error {
     /// One mistake becomes an error with its facts and its hint; more become one line each, every
-    /// line with its own hint.
+    /// line with its own hint. Warnings stand beside several mistakes only: beside a single one they
+    /// wait until it is mended.
     fn from(errors: ConfigErrors) -> Self {
-        let [issue] = errors.issues.as_slice() else {
+        let mut mistakes = errors.errors();
+        let (Some(issue), None) = (mistakes.next(), mistakes.next()) else {
             return Self::new(ErrorKind::Config, errors.to_string());
         };
         let mut error = Self::new(ErrorKind::Config, issue.message.clone());

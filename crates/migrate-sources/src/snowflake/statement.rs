@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use backon::Retryable;
+use backon::BackoffBuilder;
 use migrate_core::arrow::array::{AsArray, RecordBatch};
 use migrate_core::arrow::compute::concat_batches;
 use migrate_core::arrow::datatypes::{Decimal128Type, Field, Schema};
@@ -35,12 +35,11 @@ impl Execution {
     ///
     /// What the server answers; `Cancelled`.
     pub(super) async fn start(
-        sessions: &Arc<SessionPool>,
+        mut session: Checkout,
         statement: &SqlStatement,
         cx: &RunContext,
     ) -> Result<Self> {
         cx.ensure_active()?;
-        let mut session = sessions.checkout().await?;
         let handle = session
             .session()
             .query_handle(bound(statement))
@@ -180,8 +179,7 @@ pub(super) async fn fetch(
     statement: &SqlStatement,
     cx: &RunContext,
 ) -> Result<RecordBatch> {
-    let attempt = || fetch_once(sessions, statement, cx);
-    attempt.retry(brief_retries()).when(is_transient).await
+    fetch_as(sessions, statement, cx, Ok).await
 }
 
 /// The one count of a statement that selects one.
@@ -194,25 +192,40 @@ pub(super) async fn fetch_count(
     statement: &SqlStatement,
     cx: &RunContext,
 ) -> Result<u64> {
-    let attempt = || async {
-        let answer = fetch_once(sessions, statement, cx).await?;
-        match counts(&answer, 0)?.as_slice() {
-            [count] => Ok(*count),
-            _ => {
-                Err(Error::new(code::ROW_COUNT_MISMATCH, "Snowflake answered a count without one")
-                    .with_hint("run again"))
-            }
-        }
+    let one = |answer: RecordBatch| match counts(&answer, 0)?.as_slice() {
+        [count] => Ok(*count),
+        _ => Err(Error::new(code::ROW_COUNT_MISMATCH, "Snowflake answered a count without one")
+            .with_hint("run again")),
     };
-    attempt.retry(brief_retries()).when(is_transient).await
+    fetch_as(sessions, statement, cx, one).await
 }
 
-async fn fetch_once(
+async fn fetch_as<T>(
     sessions: &Arc<SessionPool>,
     statement: &SqlStatement,
     cx: &RunContext,
+    read: impl Fn(RecordBatch) -> Result<T> + Send + Sync,
+) -> Result<T> {
+    let mut rests = brief_retries().build();
+    loop {
+        // Logging in has a patience of its own.
+        let session = sessions.checkout().await?;
+        match fetch_once(session, statement, cx).await.and_then(&read) {
+            Err(error) if is_transient(&error) => match rests.next() {
+                Some(rest) => tokio::time::sleep(rest).await,
+                None => return Err(error),
+            },
+            outcome => return outcome,
+        }
+    }
+}
+
+async fn fetch_once(
+    session: Checkout,
+    statement: &SqlStatement,
+    cx: &RunContext,
 ) -> Result<RecordBatch> {
-    let mut execution = Execution::start(sessions, statement, cx).await?;
+    let mut execution = Execution::start(session, statement, cx).await?;
     let layout = layout_of(&execution.columns());
     let mut batches = Vec::new();
     while let Some(part) = execution.next_part().await? {

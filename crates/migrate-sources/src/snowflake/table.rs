@@ -68,7 +68,8 @@ impl SnowflakeTable {
             sql.text("SELECT * FROM ");
             from(&mut sql, table, snapshot);
             sql.text(" LIMIT 0");
-            Execution::start(&sessions, &sql.finish(), &cx).await.map(|result| result.columns())
+            let session = sessions.checkout().await?;
+            Execution::start(session, &sql.finish(), &cx).await.map(|result| result.columns())
         };
         let (columns, snapshot) = match (look(snapshot).await, snapshot) {
             (Ok(columns), snapshot) => (columns, snapshot.cloned()),
@@ -234,7 +235,8 @@ impl SourceTable for SnowflakeTable {
         sql.text("SELECT ").names(request.columns.iter().map(ColumnName::as_str)).text(" FROM ");
         self.from(&mut sql);
         only_where(&mut sql, &predicate.and(request.filter))?;
-        let execution = Execution::start(&self.sessions, &sql.finish(), cx)
+        let session = cx.unless_cancelled(self.sessions.checkout()).await?;
+        let execution = Execution::start(session, &sql.finish(), cx)
             .await
             .map_err(|error| error.with("table", &self.schema.table))?;
         let layout = execution.layout(&selected)?;

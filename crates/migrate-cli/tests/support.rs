@@ -1,0 +1,175 @@
+//! A world for the program: a double, a database, a folder with its configuration.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use migrate_postgres::sqlx::postgres::{PgArguments, PgPool};
+use migrate_postgres::sqlx::query::Query;
+use migrate_postgres::sqlx::{self, AssertSqlSafe, Postgres, Row};
+use migrate_postgres::{Database, PostgresSettings};
+use postgres_sandbox::TestDatabase;
+use serde_json::{Value as Json, json};
+use snowflake_double::{Double, DoubleBuilder, Table, Type, User, Value};
+use tempfile::TempDir;
+use tokio::process::{Child, Command};
+
+pub(crate) const PASSWORD: &str = "canary-4711";
+
+pub(crate) struct World {
+    pub(crate) double: Double,
+    pub(crate) folder: TempDir,
+    settings: PostgresSettings,
+    pool: PgPool,
+    _database: TestDatabase,
+}
+
+/// What the program said and how it ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl World {
+    /// Tables of the double, and what is in the database.
+    pub(crate) async fn new(double: DoubleBuilder, target_sql: &'static str) -> Self {
+        let user = User::password("MOVER", PASSWORD);
+        let double = double.account("ACME").warehouse("WH").user(user).start().await;
+        let database = TestDatabase::create().await;
+        let settings = PostgresSettings::from_url(database.url()).expect("url");
+        let connected = Database::connect(&settings, 4).await.expect("connects");
+        let pool = connected.pool().clone();
+        sqlx::raw_sql(target_sql).execute(&pool).await.expect(target_sql);
+        let folder = TempDir::new().expect("folder");
+        Self { double: double.expect("starts"), folder, settings, pool, _database: database }
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// A configuration of these tables; short leases, so that a test does not wait for a minute.
+    pub(crate) fn config(&self, tables: &Json) -> Json {
+        json!({
+            "snowflake": {
+                "account": "ACME", "user": "MOVER", "warehouse": "WH", "password": PASSWORD,
+                "base_url": self.double.base_url(), "partition_timeout_seconds": 20,
+            },
+            "postgres": {
+                "host": self.settings.host, "port": self.settings.port, "user": self.settings.user,
+            },
+            "lease_seconds": 1,
+            "parallel_threads": 2,
+            "sources": [{
+                "source_name": "shop",
+                "source_sf_database": "DB",
+                "source_sf_schema": "PUBLIC",
+                "target_pg_database": self.settings.database,
+                "target_pg_schema": "public",
+                "tables": tables,
+            }],
+        })
+    }
+
+    pub(crate) fn write_config(&self, config: &Json) {
+        std::fs::write(self.path("config.json"), config.to_string()).expect("writes");
+    }
+
+    /// Starts the program in the folder of this world.
+    pub(crate) fn start(&self, arguments: &[&str]) -> Child {
+        start(self.folder.path(), arguments)
+    }
+
+    pub(crate) async fn run(&self, arguments: &[&str]) -> Ended {
+        ended(self.start(arguments)).await
+    }
+
+    /// The one value of a query, as text.
+    pub(crate) async fn text(&self, sql: &str) -> Option<String> {
+        made_up(sql).fetch_one(&self.pool).await.expect(sql).try_get(0).expect("a text")
+    }
+
+    pub(crate) async fn execute(&self, sql: &str) {
+        made_up(sql).execute(&self.pool).await.expect(sql);
+    }
+
+    pub(crate) async fn count(&self, table: &str) -> u64 {
+        let count = self.text(&format!("select count(*)::text from {table}")).await;
+        count.and_then(|text| text.parse().ok()).expect("a count")
+    }
+
+    /// Waits until a condition on the database holds.
+    pub(crate) async fn until(&self, sql: &str) {
+        while self.text(&format!("select ({sql})::text")).await.as_deref() != Some("true") {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "statements of tests")]
+fn made_up(sql: &str) -> Query<'_, Postgres, PgArguments> {
+    sqlx::query(AssertSqlSafe(sql))
+}
+
+pub(crate) fn start(folder: &Path, arguments: &[&str]) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_migrate"))
+        .args(arguments)
+        .current_dir(folder)
+        .env_remove("SHOP_PASSWORD")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("the program starts")
+}
+
+pub(crate) async fn ended(child: Child) -> Ended {
+    let output = child.wait_with_output().await.expect("the program ends");
+    let ended = Ended {
+        code: output.status.code(),
+        stdout: String::from_utf8(output.stdout).expect("UTF-8"),
+        stderr: String::from_utf8(output.stderr).expect("UTF-8"),
+    };
+    assert!(!ended.stdout.contains(PASSWORD), "a secret on stdout: {}", ended.stdout);
+    assert!(!ended.stderr.contains(PASSWORD), "a secret on stderr: {}", ended.stderr);
+    ended
+}
+
+/// Sends a signal by name.
+pub(crate) async fn signal(child: &Child, name: &str) {
+    let pid = child.id().expect("still running").to_string();
+    let sent = Command::new("kill").args([&format!("-{name}"), &pid]).status().await;
+    assert!(sent.expect("kill is there").success());
+}
+
+/// `ORDERS` with that many rows: id, text, amount, time.
+pub(crate) fn orders(rows: i64) -> Table {
+    let row = |id: i64| {
+        [
+            Value::from(id),
+            Value::from(format!("order {id}").as_str()),
+            Value::lit(format!("{}.{:02}", id / 7, id % 100)),
+            Value::lit("2024-01-01 10:11:12.123456"),
+        ]
+    };
+    Table::new("DB.PUBLIC.ORDERS")
+        .required_column("id", Type::number(38, 0))
+        .column("name", Type::varchar())
+        .column("amount", Type::number(12, 2))
+        .column("at", Type::timestamp_ntz(6))
+        .rows((0..rows).map(row))
+}
+
+pub(crate) const ORDERS: &str = "create table orders \
+    (id bigint primary key, name text, amount numeric(12,2), at timestamp)";
+
+/// Cut into chunks of a hundred rows.
+pub(crate) fn orders_in_chunks() -> Json {
+    json!([{
+        "source": "ORDERS", "target": "orders",
+        "chunking_columns": ["id"], "chunking_column_types": ["int"], "batch_size": 100,
+    }])
+}
