@@ -135,6 +135,10 @@ async fn main() -> Result<()> {
     let report = migration.run(&RunContext::new()).await?;
 
     assert_eq!(report.row_count(), 1000);
-    println!("{} rows in {} file(s)", report.row_count(), report.tables[0].chunk_count);
+    println!(
+        "{} rows in {} file(s)",
+        report.row_count(),
+        report.tables.iter().map(|t| t.chunk_count).sum::<u64>()
+    );
     Ok(())
 }

@@ -1,7 +1,12 @@
 //! Each mistake is one line that names the object and the remedy, an exit code, and no row.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+
+use postgres_sandbox::{Installation, Search, Server, ServerOptions};
 use serde_json::{Value as Json, json};
 use snowflake_double::{Double, Table, Type};
+use tempfile::TempDir;
 
 use crate::support::{Ended, ORDERS, World, orders, orders_in_chunks};
 
@@ -56,6 +61,30 @@ async fn what_is_wrong_with_postgresql_is_named() {
     mistake(&world, table, 1, &["public.order", "did you mean orders?"]).await;
     let schema = |config: &mut Json| config["sources"][0]["target_pg_schema"] = json!("shop");
     mistake(&world, schema, 1, &["create schema \"shop\""]).await;
+}
+
+#[tokio::test]
+async fn a_password_that_postgresql_refuses_is_named_and_not_shown() {
+    let folder = TempDir::new().expect("folder");
+    let rules = folder.path().join("pg_hba.conf");
+    std::fs::write(&rules, "host all all 127.0.0.1/32 scram-sha-256\n").expect("writes");
+    // The server may run as another user.
+    std::fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).expect("opens");
+    let options = ServerOptions::new().setting("hba_file", rules.display().to_string());
+    let server = tokio::task::spawn_blocking(|| {
+        Server::start(&Installation::find(&Search::new()).expect("PostgreSQL"), options)
+    });
+    let server = server.await.expect("joins").expect("starts");
+
+    let world = world().await;
+    let wrong = |config: &mut Json| {
+        config["postgres"]["port"] = json!(server.port());
+        config["postgres"]["password"] = json!("wrong-4711");
+    };
+    let ended = mistake(&world, wrong, 4, &["postgres.password"]).await;
+    assert!(!ended.stderr.contains("wrong-4711"), "{}", ended.stderr);
+    let missing = |config: &mut Json| config["postgres"]["port"] = json!(server.port());
+    mistake(&world, missing, 4, &["postgres.password"]).await;
 }
 
 #[tokio::test]
