@@ -32,7 +32,7 @@
 //! # Tests in processes of their own
 //!
 //! A runner such as nextest starts each test as a process, which would start a server each. A
-//! set-up script that exports `MIGRATE_TEST_DATABASE_URL`, as the example `detached` prints it,
+//! set-up script that exports `MIGRATE_TEST_DATABASE_URL`, as `postgres-sandbox --detach` prints it,
 //! lets them share one.
 //!
 //! # What it does not do

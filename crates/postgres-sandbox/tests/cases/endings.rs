@@ -3,11 +3,11 @@
 use std::fs;
 use std::time::Instant;
 
-use super::{is_alive, programs, shell, wait_until};
+use super::{is_alive, program, shell, wait_until};
 
 #[test]
 fn a_killed_program_takes_its_server_with_it() {
-    let mut program = programs::start("with_a_server", "pid");
+    let mut program = program::start(&[], "pid");
     let (pid, folder) = (program.pid_of_server(), program.folder_of_server());
     assert!(is_alive(pid) && folder.exists());
     let start = Instant::now();
@@ -24,8 +24,7 @@ fn a_program_that_is_killed_while_its_server_starts_leaves_nothing() {
     // Files that appear one after the other during a start.
     for stage in ["data", "data/PG_VERSION", "server.pid", "data/postmaster.pid"] {
         let parent = super::TemporaryFolder::new();
-        let mut program =
-            programs::command("with_a_server").env("TMPDIR", parent.path()).spawn().unwrap();
+        let mut program = program::command(&[]).env("TMPDIR", parent.path()).spawn().unwrap();
         let folders = || fs::read_dir(parent.path()).unwrap().flatten().map(|entry| entry.path());
         wait_until(stage, || folders().any(|folder| folder.join(stage).exists()));
         program.kill().unwrap();
@@ -36,7 +35,7 @@ fn a_program_that_is_killed_while_its_server_starts_leaves_nothing() {
 
 #[test]
 fn a_program_that_ends_takes_its_server_with_it() {
-    let mut program = programs::start("with_a_server", "pid");
+    let mut program = program::start(&[], "pid");
     let (pid, folder) = (program.pid_of_server(), program.folder_of_server());
     drop(program.child.stdin.take());
     assert!(program.child.wait().unwrap().success());
@@ -45,7 +44,7 @@ fn a_program_that_ends_takes_its_server_with_it() {
 
 #[test]
 fn a_detached_server_lives_until_it_is_stopped_by_hand() {
-    let mut program = programs::start("with_a_detached_server", "stop");
+    let mut program = program::start(&["--detach"], "stop");
     assert!(program.child.wait().unwrap().success());
     let (pid, folder) = (program.pid_of_server(), program.folder_of_server());
     assert!(shell(&format!("{} -c 'select 1' >/dev/null", program.value("psql"))));

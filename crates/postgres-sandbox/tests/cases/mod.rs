@@ -3,7 +3,7 @@
 mod databases;
 mod endings;
 mod fetching;
-mod programs;
+mod program;
 mod server;
 
 use std::fs::Permissions;
