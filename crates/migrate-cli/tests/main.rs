@@ -5,4 +5,5 @@ mod bad_input;
 mod copying;
 mod crashes;
 mod support;
+mod taking_over;
 mod validating;

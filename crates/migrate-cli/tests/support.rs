@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use migrate_postgres::sqlx::postgres::{PgArguments, PgPool};
 use migrate_postgres::sqlx::query::Query;
-use migrate_postgres::sqlx::{self, AssertSqlSafe, Postgres, Row};
+use migrate_postgres::sqlx::{self, AssertSqlSafe, Connection, PgConnection, Postgres, Row};
 use migrate_postgres::{Database, PostgresSettings};
 use postgres_sandbox::TestDatabase;
 use serde_json::{Value as Json, json};
@@ -21,7 +21,7 @@ pub(crate) struct World {
     pub(crate) folder: TempDir,
     settings: PostgresSettings,
     pool: PgPool,
-    _database: TestDatabase,
+    database: TestDatabase,
 }
 
 /// What the program said and how it ended.
@@ -43,7 +43,7 @@ impl World {
         let pool = connected.pool().clone();
         sqlx::raw_sql(target_sql).execute(&pool).await.expect(target_sql);
         let folder = TempDir::new().expect("folder");
-        Self { double: double.expect("starts"), folder, settings, pool, _database: database }
+        Self { double: double.expect("starts"), folder, settings, pool, database }
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -93,6 +93,13 @@ impl World {
 
     pub(crate) async fn execute(&self, sql: &str) {
         made_up(sql).execute(&self.pool).await.expect(sql);
+    }
+
+    /// A session of somebody else in which these statements have run; dropping it rolls back.
+    pub(crate) async fn hold(&self, sql: &'static str) -> PgConnection {
+        let mut connection = PgConnection::connect(self.database.url()).await.expect("connects");
+        sqlx::raw_sql(sql).execute(&mut connection).await.expect(sql);
+        connection
     }
 
     pub(crate) async fn count(&self, table: &str) -> u64 {

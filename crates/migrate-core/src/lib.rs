@@ -69,9 +69,9 @@ pub use source::{
 pub use sql::{SqlBuilder, SqlStatement};
 pub use status::{
     Adoption, Adoptions, Claim, Failure, Holder, KnownTable, Lease, LeaseToken, NewPlan, Outcome,
-    PlanStore, Resume, RunHandle, RunId, RunRequest, RunStore, Settled, StatusStore, TableHandle,
-    TableId, TablePlan, TableProgress, TableRequest, TableState, WorkItem, WorkKind, WorkQueue,
-    WorkerId, adopt,
+    PlanStore, Resume, RunHandle, RunId, RunRequest, RunStore, Settled, SharedEmptying,
+    StatusStore, TableHandle, TableId, TablePlan, TableProgress, TableRequest, TableState,
+    WorkItem, WorkKind, WorkQueue, WorkerId, adopt,
 };
 pub use suggest::closest;
 pub use value::{Decimal, Float, Scalar};

@@ -86,6 +86,10 @@ pub trait Source: fmt::Debug + Send + Sync {
         table: &TableRef,
         snapshot: Option<&Snapshot>,
     ) -> Result<Arc<dyn SourceTable>>;
+
+    /// Waits, for a few seconds at most, until the source has heard of every read that was given
+    /// up. Called once at the end; a source where nothing goes on by itself has nothing to do.
+    async fn close(&self) {}
 }
 
 /// One open table. Its metadata is loaded once and kept.

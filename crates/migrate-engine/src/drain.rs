@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use migrate_core::{Error, ErrorKind, RunContext, TableProgress, WorkerId, WriteSummary};
+use migrate_core::{Error, ErrorKind, RunContext, RunId, TableProgress, WorkerId, WriteSummary};
 use tokio::task::JoinSet;
 
 use crate::budget::MemoryBudget;
@@ -22,8 +22,8 @@ pub(crate) struct Drain {
     pub(crate) schedule: Schedule,
     pub(crate) budget: MemoryBudget,
     pub(crate) lease: Duration,
-    /// Host and process, with which the names of all workers here begin.
-    pub(crate) invoked_by: String,
+    /// With this the names of all workers here begin.
+    process: String,
     rows: AtomicU64,
     bytes: AtomicU64,
 }
@@ -35,7 +35,7 @@ impl Drain {
         workers: NonZeroU32,
         memory_budget: NonZeroU64,
         lease: Duration,
-        invoked_by: String,
+        invoked_by: &str,
     ) -> Self {
         let schedule = Schedule::new(tables.iter().map(|table| {
             let most = table.job.max_workers.unwrap_or(workers);
@@ -47,7 +47,9 @@ impl Drain {
             schedule,
             budget: MemoryBudget::new(memory_budget),
             lease,
-            invoked_by,
+            // A process of the same number on the same host may be one that has died, as always
+            // in containers.
+            process: format!("{invoked_by} ({:.8})", RunId::random().0.simple()),
             rows: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
         }
@@ -66,7 +68,7 @@ impl Drain {
         }
         let mut working = JoinSet::new();
         for number in 1..=workers.get() {
-            let name = WorkerId(format!("{}, worker {number}", self.invoked_by));
+            let name = WorkerId(format!("{}, worker {number}", self.process));
             let worker = Worker { drain: Arc::clone(self), name };
             let cx = cx.clone();
             working.spawn(async move { worker.work(&cx).await });
@@ -89,6 +91,11 @@ impl Drain {
             table.end_by(&error, TableProgress::empty(table.id()));
             table.announce_end(cx);
         }
+    }
+
+    /// Whether a worker belongs to this process.
+    pub(crate) fn is_sibling(&self, worker: &WorkerId) -> bool {
+        worker.0.starts_with(&self.process)
     }
 
     /// Adds what one chunk has committed.

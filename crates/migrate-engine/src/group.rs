@@ -37,20 +37,26 @@ pub(crate) fn group(truncations: &[Truncation<'_>]) -> BTreeMap<TableId, Result<
             }
         }
     }
+    let leader = &leader;
+    let members = &|of: TableId| {
+        let mine = leader.get(&of);
+        truncations.iter().filter(move |other| leader.get(&other.id) == mine)
+    };
     truncations
         .iter()
         .map(|one| {
-            let outside: Vec<_> =
-                one.referenced_by.iter().filter(|table| id_of(table).is_none()).collect();
-            let emptying = if outside.is_empty() {
-                let mine = leader.get(&one.id);
-                let members = truncations.iter().filter(|other| leader.get(&other.id) == mine);
-                Ok(Emptying {
-                    tables: members.map(|other| other.table.clone()).collect(),
-                    prepared_by: mine.copied().filter(|leader| *leader != one.id),
-                })
-            } else {
-                Err(referenced(one.table, &outside))
+            // One reference from outside keeps all of them from being emptied.
+            let refused = members(one.id).find_map(|member| {
+                let outside: Vec<_> =
+                    member.referenced_by.iter().filter(|table| id_of(table).is_none()).collect();
+                (!outside.is_empty()).then(|| referenced(member.table, &outside))
+            });
+            let emptying = match refused {
+                Some(error) => Err(error),
+                None => Ok(Emptying {
+                    tables: members(one.id).map(|other| other.table.clone()).collect(),
+                    prepared_by: leader.get(&one.id).copied().filter(|leader| *leader != one.id),
+                }),
             };
             (one.id, emptying)
         })
@@ -95,6 +101,21 @@ mod tests {
         assert_eq!(of(7), &Emptying { tables: together.clone(), prepared_by: Some(TableId(5)) });
         assert_eq!(of(9), &Emptying { tables: together, prepared_by: Some(TableId(5)) });
         assert_eq!(of(1), &Emptying { tables: tables(&["lone"]), prepared_by: None });
+    }
+
+    #[test]
+    fn a_reference_from_outside_refuses_the_whole_group() {
+        let names = tables(&["orders", "lines"]);
+        let by_lines = tables(&["lines"]);
+        let outside = tables(&["audit"]);
+        let truncations = [
+            Truncation { id: TableId(1), table: &names[0], referenced_by: &by_lines },
+            Truncation { id: TableId(2), table: &names[1], referenced_by: &outside },
+        ];
+        for emptying in group(&truncations).values() {
+            let error = emptying.as_ref().expect_err("refused");
+            assert!(error.to_string().contains("audit"), "{error}");
+        }
     }
 
     #[test]

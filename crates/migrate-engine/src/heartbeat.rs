@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use migrate_core::{LeaseToken, StatusStore};
+use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 /// Leases are renewed this many times within their time to live.
@@ -36,19 +37,33 @@ impl HeldLeases {
 
     /// Renews until it is dropped.
     pub(crate) async fn keep_alive(&self, store: &Arc<dyn StatusStore>, ttl: Duration) {
-        let mut beat = tokio::time::interval(ttl / BEATS_PER_LEASE);
-        beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let rest = ttl / BEATS_PER_LEASE;
+        let mut beat = tokio::time::interval(rest);
+        beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut last_success = Instant::now();
         loop {
             beat.tick().await;
             let tokens: Vec<LeaseToken> = self.lock().keys().copied().collect();
             if tokens.is_empty() {
+                last_success = Instant::now();
                 continue;
             }
-            match store.renew(&tokens, ttl).await {
-                Ok(owned) => self.cancel_lost(&tokens, &owned),
+            // A connection that hangs must not keep the others from being tried.
+            match tokio::time::timeout(rest, store.renew(&tokens, ttl)).await {
+                Ok(Ok(owned)) => {
+                    last_success = Instant::now();
+                    self.cancel_lost(&tokens, &owned);
+                }
                 // Nothing is known. The next beat comes before the leases run out; if they do, the
                 // fence in the commit decides.
-                Err(error) => tracing::warn!(error = %error.report(), "leases were not renewed"),
+                Ok(Err(error)) => {
+                    tracing::warn!(error = %error.report(), "leases were not renewed");
+                }
+                Err(_elapsed) => tracing::warn!("leases were not renewed: no answer in time"),
+            }
+            // By now others may own the work, and whoever waits for an answer may wait for ever.
+            if last_success.elapsed() > ttl {
+                self.cancel_lost(&tokens, &[]);
             }
         }
     }

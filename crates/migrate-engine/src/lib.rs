@@ -63,4 +63,4 @@ pub use job::{FidelityPolicy, NonemptyPolicy, SnapshotPolicy, TableJob};
 pub use migrate_core as core;
 pub use migration::Migration;
 pub use report::{RunReport, TableReport};
-pub use table_plan::{ColumnPlan, PlannedTable, TablePreview};
+pub use table_plan::{ColumnPlan, PlannedTable, Preview, TablePreview};

@@ -4,11 +4,10 @@ use std::num::{NonZeroU32, NonZeroU64};
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt;
 use futures::future::join_all;
 use migrate_core::{
-    Error, ErrorKind, Event, Outcome, Result, Resume, RunContext, RunHandle, RunId, RunRequest,
-    Sink, Snapshot, Source, StatusStore, TableHandle, TableState,
+    Adoption, Error, ErrorKind, Event, Outcome, Result, Resume, RunContext, RunId, RunRequest,
+    Sink, Snapshot, Source, StatusStore, TableHandle, TableId, TableState,
 };
 use tokio::time::Instant;
 
@@ -16,11 +15,11 @@ use crate::builder::MigrationBuilder;
 use crate::drain::Drain;
 use crate::heartbeat::HeldLeases;
 use crate::job::{SnapshotPolicy, TableJob};
-use crate::plan_stage::{PLANNED_AT_ONCE, Unplanned, plan_tables};
+use crate::plan_stage::{Found, Planned, Unplanned, find_plans, plan_tables};
 use crate::report::RunReport;
 use crate::retry::steadily;
 use crate::table::Table;
-use crate::table_plan::{TablePreview, plan_table};
+use crate::table_plan::{Preview, TablePreview};
 
 /// The components of one table.
 #[derive(Debug, Clone)]
@@ -59,25 +58,33 @@ impl Migration {
     /// When a source or sink cannot be reached at all; what is wrong with one table is in its
     /// preview.
     pub async fn plan(&self, cx: &RunContext) -> Result<Vec<TablePreview>> {
+        let previews = self.find(cx).await;
+        self.close().await;
+        previews
+    }
+
+    async fn find(&self, cx: &RunContext) -> Result<Vec<TablePreview>> {
         self.check(cx).await?;
+        let ledgers = self.ledgers();
+        let run = cx.unless_cancelled(self.preview(&ledgers)).await?;
         let pins = self.pins(cx).await?;
-        let previews = futures::stream::iter(self.jobs.iter().enumerate())
-            .map(|(at, (job, parts))| {
-                let pinned = pins.of(&parts.source);
-                let shared = self.shares_target(at);
-                async move {
-                    let plan = cx.unless_cancelled(plan_table(job, parts, pinned, shared)).await;
-                    TablePreview {
-                        source: job.from.clone(),
-                        target: job.to.clone(),
-                        plan: plan.map(Into::into),
-                    }
-                }
-            })
-            .buffered(PLANNED_AT_ONCE)
-            .collect()
-            .await;
-        Ok(previews)
+        let mut unplanned = self.unplanned(&ledgers, &run, &pins);
+        for one in &mut unplanned {
+            one.may_be_stored = one.table.resumes().is_some();
+        }
+        let planned = find_plans(unplanned, cx).await;
+        let previews = planned.into_iter().map(|Planned { table, found }| TablePreview {
+            source: table.job.from.clone(),
+            target: table.job.to.clone(),
+            resumes: table.resumes(),
+            plan: match found {
+                Found::Done => Ok(Preview::Done),
+                Found::Stored(plan, _) => Ok(Preview::GoOn(plan)),
+                Found::New(draft) => Ok(Preview::New(Box::new((*draft).into()))),
+                Found::Refused(error) => Err(error),
+            },
+        });
+        Ok(previews.collect())
     }
 
     /// Copies all tables, going on where an earlier run stopped.
@@ -93,6 +100,12 @@ impl Migration {
     /// [`Outcome::Paused`]. Dropping the call loses no rows either, but leaves the chunks leased
     /// until their leases run out.
     pub async fn run(&self, cx: &RunContext) -> Result<RunReport> {
+        let report = self.copy(cx).await;
+        self.close().await;
+        report
+    }
+
+    async fn copy(&self, cx: &RunContext) -> Result<RunReport> {
         let started = Instant::now();
         self.check(cx).await?;
         let ledgers = self.ledgers();
@@ -111,12 +124,18 @@ impl Migration {
             self.workers,
             self.memory_budget,
             self.lease,
-            self.invoked_by.clone(),
+            &self.invoked_by,
         ));
         drain.run(self.workers, cx).await;
         let report = report(&drain, &run, started).await?;
         cx.emit(&Event::RunFinished { run: report.run, outcome: report.outcome });
         Ok(report)
+    }
+
+    /// Nothing is left running in a source, whatever came of the run.
+    async fn close(&self) {
+        let sources = distinct(self.jobs.iter().map(|(_, parts)| &parts.source));
+        join_all(sources.iter().map(|source| source.close())).await;
     }
 
     /// Every distinct source and sink answers.
@@ -134,11 +153,6 @@ impl Migration {
         cx.unless_cancelled(checks).await
     }
 
-    fn shares_target(&self, at: usize) -> bool {
-        let target = self.jobs.get(at).map(|(job, _)| &job.to);
-        self.jobs.iter().enumerate().any(|(other, (job, _))| other != at && Some(&job.to) == target)
-    }
-
     fn ledgers(&self) -> Vec<Arc<Ledger>> {
         let stores = distinct(self.jobs.iter().map(|(_, parts)| &parts.status));
         stores
@@ -151,37 +165,82 @@ impl Migration {
 
     /// One run in every ledger, under one id.
     async fn begin(&self, ledgers: &[Arc<Ledger>]) -> Result<Run> {
-        let mut run = Run { id: RunId::random(), resumed: false, tables: Vec::new() };
-        let mut handles: Vec<Option<TableHandle>> = vec![None; self.jobs.len()];
         for ledger in ledgers {
             ledger.store.install().await?;
-            let mine: Vec<usize> = self
-                .jobs
-                .iter()
-                .enumerate()
-                .filter(|(_, (_, parts))| same(&parts.status, &ledger.store))
-                .map(|(at, _)| at)
-                .collect();
-            let requests =
-                mine.iter().filter_map(|at| self.jobs.get(*at)).map(|(job, _)| job.request());
-            let request = RunRequest::new(run.id, requests.collect(), self.invoked_by.clone())
-                .with_resume(self.resume);
-            let RunHandle { run: id, resumed, tables } = ledger.store.begin_run(&request).await?;
-            // The first ledger that resumes decides the id for those after it.
-            run.id = id;
-            run.resumed |= resumed;
-            for (at, handle) in mine.into_iter().zip(tables) {
-                if let Some(slot) = handles.get_mut(at) {
-                    *slot = Some(handle);
-                }
+        }
+        let mut run = Run { id: RunId::random(), resumed: false, tables: Vec::new() };
+        let joined = self.run_to_join(ledgers, run.id).await?;
+        let mut tables = Vec::with_capacity(self.jobs.len());
+        for ledger in ledgers {
+            let (mine, request) = self.request(ledger, run.id, joined);
+            let handle = ledger.store.begin_run(&request).await?;
+            run.id = handle.run;
+            run.resumed |= handle.resumed;
+            tables.extend(mine.into_iter().zip(handle.tables));
+        }
+        run.with_tables(tables, self.jobs.len())
+    }
+
+    /// What [`begin`](Self::begin) would find, with made-up ids for new tables. Nothing is written.
+    async fn preview(&self, ledgers: &[Arc<Ledger>]) -> Result<Run> {
+        let run = Run { id: RunId::random(), resumed: false, tables: Vec::new() };
+        let joined = self.run_to_join(ledgers, run.id).await?;
+        let mut tables = Vec::with_capacity(self.jobs.len());
+        for ledger in ledgers {
+            let (mine, request) = self.request(ledger, run.id, joined);
+            let adoptions = ledger.store.preview_run(&request).await?;
+            let mut adopted = adoptions.map(|adoptions| adoptions.tables).unwrap_or_default();
+            adopted.resize(mine.len(), Adoption::Start);
+            tables.extend(mine.into_iter().zip(adopted).map(|(at, adoption)| {
+                let made_up = TableId(-1 - i64::try_from(at).unwrap_or_default());
+                let (id, run, state) = match adoption {
+                    Adoption::Start => (made_up, run.id, TableState::New),
+                    Adoption::Resume(id, run) => (id, run, TableState::Resumed),
+                    Adoption::Done(id, run) => (id, run, TableState::Completed),
+                };
+                (at, TableHandle { id, run, state, notes: Vec::new(), has_leftovers: false })
+            }));
+        }
+        run.with_tables(tables, self.jobs.len())
+    }
+
+    /// The run that goes on in one of several ledgers, so that the others take part in it.
+    async fn run_to_join(&self, ledgers: &[Arc<Ledger>], new: RunId) -> Result<Option<RunId>> {
+        if ledgers.len() < 2 {
+            return Ok(None);
+        }
+        for ledger in ledgers {
+            let (_, request) = self.request(ledger, new, None);
+            let adoptions = match ledger.store.preview_run(&request).await {
+                // A run that is asked for by its id may be known to another ledger.
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                answer => answer?,
+            };
+            if let Some(adoptions) = adoptions.filter(|adoptions| adoptions.resumed) {
+                return Ok(Some(adoptions.run));
             }
         }
-        run.tables = handles.into_iter().flatten().collect();
-        if run.tables.len() == self.jobs.len() {
-            return Ok(run);
-        }
-        Err(Error::new(ErrorKind::Internal, "The ledger did not answer for every table")
-            .with_hint("report this: a status store does not keep its contract"))
+        Ok(None)
+    }
+
+    /// What a ledger is asked, and which jobs it is asked about.
+    fn request(
+        &self,
+        ledger: &Ledger,
+        new: RunId,
+        joined: Option<RunId>,
+    ) -> (Vec<usize>, RunRequest) {
+        let of_ledger = self
+            .jobs
+            .iter()
+            .enumerate()
+            .filter(|(_, (_, parts))| same(&parts.status, &ledger.store));
+        let (mine, tables): (Vec<usize>, Vec<_>) =
+            of_ledger.map(|(at, (job, _))| (at, job.request())).unzip();
+        let request = RunRequest::new(new, tables, self.invoked_by.clone())
+            .with_resume(self.resume)
+            .with_joined(joined);
+        (mine, request)
     }
 
     /// The present moment of every source that a table wants frozen.
@@ -219,16 +278,18 @@ impl Migration {
         run: &Run,
         pins: &'a Pins,
     ) -> Vec<Unplanned<'a>> {
-        let entries = self.jobs.iter().zip(&run.tables).enumerate();
+        let entries = self.jobs.iter().zip(&run.tables);
         entries
-            .map(|(at, ((job, parts), handle))| {
+            .map(|((job, parts), handle)| {
                 let ledger = ledgers.iter().position(|one| same(&one.store, &parts.status));
                 Unplanned {
                     table: Table::new(job, parts, handle, ledger.unwrap_or_default()),
                     job,
                     parts,
                     pinned: pins.of(&parts.source),
-                    shares_target: self.shares_target(at),
+                    may_be_stored: true,
+                    shares_target: self.jobs.iter().filter(|(other, _)| other.to == job.to).count()
+                        > 1,
                 }
             })
             .collect()
@@ -271,6 +332,19 @@ struct Run {
     resumed: bool,
     /// In the order of the jobs.
     tables: Vec<TableHandle>,
+}
+
+impl Run {
+    /// Takes the tables, each with the position of its job.
+    fn with_tables(mut self, mut tables: Vec<(usize, TableHandle)>, count: usize) -> Result<Self> {
+        tables.sort_unstable_by_key(|(at, _)| *at);
+        self.tables = tables.into_iter().map(|(_, handle)| handle).collect();
+        if self.tables.len() == count {
+            return Ok(self);
+        }
+        Err(Error::new(ErrorKind::Internal, "The ledger did not answer for every table")
+            .with_hint("report this: a status store does not keep its contract"))
+    }
 }
 
 /// The moment of each source.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use futures::StreamExt;
 use migrate_core::{
     CommitGuarantee, Error, ErrorKind, NewPlan, Result, RunContext, Snapshot, TableId, TablePlan,
+    TableRef,
 };
 
 use crate::group::{Truncation, group};
@@ -25,67 +26,122 @@ pub(crate) struct Unplanned<'a> {
     pub(crate) parts: &'a Parts,
     /// The moment at which its source is read.
     pub(crate) pinned: Option<&'a Snapshot>,
-    /// Whether another table of the run fills the same target.
+    /// Whether the ledger may hold a plan of it.
+    pub(crate) may_be_stored: bool,
+    /// Whether another entry has the same target.
     pub(crate) shares_target: bool,
 }
 
-/// A table with its new plan, if it needed one and could be given one.
+/// A table with what planning came to.
 #[derive(Debug)]
-struct Planned {
-    table: Table,
-    draft: Option<Draft>,
+pub(crate) struct Planned {
+    pub(crate) table: Table,
+    pub(crate) found: Found,
+}
+
+/// What planning came to.
+#[derive(Debug)]
+pub(crate) enum Found {
+    /// Nothing is to be done: it was completed before.
+    Done,
+    /// A plan that this or another process has stored.
+    Stored(Box<TablePlan>, Ends),
+    /// A plan that is not stored yet.
+    New(Box<Draft>),
+    /// There is no plan, for this reason.
+    Refused(Error),
 }
 
 /// Loads or makes every plan, and stores the new ones. A table that cannot be planned has ended.
 pub(crate) async fn plan_tables(unplanned: Vec<Unplanned<'_>>, cx: &RunContext) -> Vec<Table> {
-    let mut planned: Vec<Planned> = futures::stream::iter(unplanned)
-        .map(|one| one.plan(cx))
-        .buffered(PLANNED_AT_ONCE)
-        .collect()
-        .await;
-    settle_groups(&mut planned);
+    for one in &unplanned {
+        one.table.announce_notes(cx);
+    }
+    let mut planned = find_plans(unplanned, cx).await;
     save_plans(&mut planned).await;
-    let tables: Vec<Table> = planned.into_iter().map(|one| one.table).collect();
+    let tables: Vec<Table> = planned.into_iter().map(Planned::settled).collect();
     for table in &tables {
         table.announce_plan(cx);
     }
     tables
 }
 
+/// Loads or makes every plan. Nothing is written.
+pub(crate) async fn find_plans(unplanned: Vec<Unplanned<'_>>, cx: &RunContext) -> Vec<Planned> {
+    let loaded: Vec<(Unplanned<'_>, Option<Found>)> = futures::stream::iter(unplanned)
+        .map(|one| async {
+            let found = cx.unless_cancelled(one.load()).await;
+            let found = found.unwrap_or_else(|error| Some(Found::Refused(error)));
+            (one, found)
+        })
+        .buffered(PLANNED_AT_ONCE)
+        .collect()
+        .await;
+    // Rows in a target are no surprise while an entry of the same run has loaded them.
+    let filled: Vec<(usize, TableRef)> = loaded
+        .iter()
+        .filter(|(_, found)| matches!(found, Some(Found::Done | Found::Stored(..))))
+        .map(|(one, _)| (one.table.ledger(), one.job.to.clone()))
+        .collect();
+    let mut planned: Vec<Planned> = futures::stream::iter(loaded)
+        .map(|(one, found)| {
+            let is_filled = filled.contains(&(one.table.ledger(), one.job.to.clone()));
+            let has_own_rows = is_filled && !one.table.has_leftovers();
+            async move {
+                let found = match found {
+                    Some(found) => found,
+                    None => match cx.unless_cancelled(one.draft(has_own_rows)).await {
+                        Ok(draft) => Found::New(Box::new(draft)),
+                        Err(error) => Found::Refused(error),
+                    },
+                };
+                Planned { table: one.table, found }
+            }
+        })
+        .buffered(PLANNED_AT_ONCE)
+        .collect()
+        .await;
+    settle_groups(&mut planned);
+    planned
+}
+
 impl Unplanned<'_> {
-    async fn plan(mut self, cx: &RunContext) -> Planned {
-        self.table.announce_notes(cx);
-        if self.table.was_completed_before() {
-            return Planned { table: self.table, draft: None };
+    async fn load(&self) -> Result<Option<Found>> {
+        let Self { table, job, parts, .. } = self;
+        if table.was_completed_before() {
+            return Ok(Some(Found::Done));
         }
-        match cx.unless_cancelled(self.load_or_draft()).await {
-            Ok(Found::Stored(plan, ends)) => {
-                self.table.take_plan(*plan, ends);
-                Planned { table: self.table, draft: None }
-            }
-            Ok(Found::New(draft)) => Planned { table: self.table, draft: Some(*draft) },
-            Err(error) => {
-                self.table.fail(&error);
-                Planned { table: self.table, draft: None }
-            }
+        if !self.may_be_stored {
+            return Ok(None);
         }
+        let Some(stored) = parts.status.load_plan(table.id()).await? else { return Ok(None) };
+        let ends = open(job, parts, stored.snapshot.as_ref()).await?;
+        Ok(Some(Found::Stored(Box::new(stored), ends)))
     }
 
-    async fn load_or_draft(&self) -> Result<Found> {
-        let Self { table, job, parts, .. } = self;
-        if let Some(stored) = parts.status.load_plan(table.id()).await? {
-            let ends = open(job, parts, stored.snapshot.as_ref()).await?;
-            return Ok(Found::Stored(Box::new(stored), ends));
-        }
-        let draft = plan_table(job, parts, self.pinned, self.shares_target).await?;
-        check_guarantee(parts, &draft)?;
-        Ok(Found::New(Box::new(draft)))
+    async fn draft(&self, has_own_rows: bool) -> Result<Draft> {
+        let draft = plan_table(self.job, self.parts, self.pinned, has_own_rows).await?;
+        check_guarantee(self.parts, &draft, self.shares_target)?;
+        Ok(draft)
     }
 }
 
-enum Found {
-    Stored(Box<TablePlan>, Ends),
-    New(Box<Draft>),
+impl Planned {
+    fn draft(&self) -> Option<&Draft> {
+        match &self.found {
+            Found::New(draft) => Some(draft),
+            _ => None,
+        }
+    }
+
+    fn settled(mut self) -> Table {
+        match self.found {
+            Found::Stored(plan, ends) => self.table.take_plan(*plan, ends),
+            Found::Refused(error) => self.table.fail(&error),
+            Found::Done | Found::New(_) => {}
+        }
+        self.table
+    }
 }
 
 /// Puts tables that reference each other into one statement; refuses references from outside.
@@ -98,7 +154,7 @@ fn settle_groups(planned: &mut [Planned]) {
         let truncations: Vec<_> = of_ledger
             .iter()
             .filter_map(|one| {
-                let draft = one.draft.as_ref()?;
+                let draft = one.draft()?;
                 let is_emptied = !draft.plan.load.truncate.is_empty();
                 is_emptied.then_some(Truncation {
                     id: one.table.id(),
@@ -109,15 +165,12 @@ fn settle_groups(planned: &mut [Planned]) {
             .collect();
         let mut grouped = group(&truncations);
         for one in &mut of_ledger {
-            match (grouped.remove(&one.table.id()), one.draft.as_mut()) {
-                (Some(Ok(emptying)), Some(draft)) => {
+            match (grouped.remove(&one.table.id()), &mut one.found) {
+                (Some(Ok(emptying)), Found::New(draft)) => {
                     draft.plan.load.truncate = emptying.tables;
                     draft.plan.prepared_by = emptying.prepared_by;
                 }
-                (Some(Err(error)), _) => {
-                    one.table.fail(&error);
-                    one.draft = None;
-                }
+                (Some(Err(error)), found) => *found = Found::Refused(error),
                 _ => {}
             }
         }
@@ -128,7 +181,7 @@ fn settle_groups(planned: &mut [Planned]) {
 async fn save_plans(planned: &mut [Planned]) {
     let mut sets: BTreeMap<(usize, TableId), Vec<&mut Planned>> = BTreeMap::new();
     for one in planned.iter_mut() {
-        if let Some(draft) = &one.draft {
+        if let Some(draft) = one.draft() {
             let leader = draft.plan.prepared_by.unwrap_or(one.table.id());
             sets.entry((one.table.ledger(), leader)).or_default().push(one);
         }
@@ -139,11 +192,13 @@ async fn save_plans(planned: &mut [Planned]) {
 async fn save_set(set: Vec<&mut Planned>) {
     let stored = store(&set).await;
     for (at, one) in set.into_iter().enumerate() {
-        let Some(draft) = one.draft.take() else { continue };
         match &stored {
             Ok(plans) => {
+                let Found::New(draft) = std::mem::replace(&mut one.found, Found::Done) else {
+                    continue;
+                };
                 let plan = plans.get(at).cloned().unwrap_or(draft.plan);
-                one.table.take_plan(plan, draft.ends);
+                one.found = Found::Stored(Box::new(plan), draft.ends);
             }
             Err(error) => one.table.fail(error),
         }
@@ -154,7 +209,7 @@ async fn store(set: &[&mut Planned]) -> Result<Vec<TablePlan>> {
     let new: Vec<NewPlan<'_>> = set
         .iter()
         .filter_map(|one| {
-            let draft = one.draft.as_ref()?;
+            let draft = one.draft()?;
             Some(NewPlan { table: one.table.id(), plan: &draft.plan, chunks: &draft.chunks })
         })
         .collect();
@@ -167,11 +222,18 @@ async fn store(set: &[&mut Planned]) -> Result<Vec<TablePlan>> {
 }
 
 /// Data and completion must be able to share a transaction, or writing twice must do no harm.
-fn check_guarantee(parts: &Parts, draft: &Draft) -> Result<()> {
+fn check_guarantee(parts: &Parts, draft: &Draft, shares_target: bool) -> Result<()> {
     match draft.ends.sink.capabilities().commit {
         CommitGuarantee::Transactional(domain) if parts.status.commit_domain() == Some(&domain) => {
             Ok(())
         }
+        // What is replaced is known by its chunk's number alone.
+        CommitGuarantee::IdempotentPerChunk if shares_target => Err(Error::new(
+            ErrorKind::Unsupported,
+            "Two entries cannot fill one target that keeps rows chunk by chunk",
+        )
+        .with("table", &draft.plan.target)
+        .with_hint("give each entry a target of its own")),
         CommitGuarantee::IdempotentPerChunk => Ok(()),
         CommitGuarantee::Transactional(_) => Err(Error::new(
             ErrorKind::Config,

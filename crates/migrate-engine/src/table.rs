@@ -65,6 +65,16 @@ impl Table {
         self.handle.state == TableState::Completed
     }
 
+    /// Whether an entry that its run has set aside left rows in the target.
+    pub(crate) fn has_leftovers(&self) -> bool {
+        self.handle.has_leftovers
+    }
+
+    /// The run that it goes on with, if an earlier process has begun it.
+    pub(crate) fn resumes(&self) -> Option<RunId> {
+        (self.handle.state != TableState::New).then_some(self.handle.run)
+    }
+
     /// Whether there is something to do.
     pub(crate) fn has_work(&self) -> bool {
         self.work.is_some()
@@ -137,9 +147,22 @@ impl Table {
 
     /// How far it is, by the ledger.
     pub(crate) async fn progress(&self) -> Result<TableProgress> {
-        let ids = [self.id()];
+        self.progress_of(self.id()).await
+    }
+
+    /// Why the step that prepares this table together with others failed, where another table has
+    /// that step.
+    pub(crate) async fn failure_of_shared_step(&self) -> Result<Option<String>> {
+        let leader = self.work.as_ref().and_then(|(plan, _)| plan.prepared_by);
+        let Some(leader) = leader else { return Ok(None) };
+        let failure = self.progress_of(leader).await?.first_failure;
+        Ok(failure.map(|failure| format!("the tables were to be emptied together: {failure}")))
+    }
+
+    async fn progress_of(&self, id: TableId) -> Result<TableProgress> {
+        let ids = [id];
         let all = steadily!(self.status.progress(&ids))?;
-        Ok(all.into_iter().next().unwrap_or_else(|| TableProgress::empty(self.id())))
+        Ok(all.into_iter().next().unwrap_or_else(|| TableProgress::empty(id)))
     }
 
     /// It cannot go on in this process. Rows that are committed stay so.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use futures::future::try_join;
 use migrate_core::{
     Chunk, ChunkPlan, ColumnMatch, ColumnName, Error, ErrorKind, Extent, Fidelity, LoadPlan,
-    PlanInput, Predicate, Pushdown, Result, SinkTable, Snapshot, SourceTable, TablePlan, TableRef,
-    WriteMode, code,
+    PlanInput, Predicate, Pushdown, Result, RunId, SinkTable, Snapshot, SourceTable, TablePlan,
+    TableRef, WriteMode, code,
 };
 
 use crate::job::{FidelityPolicy, NonemptyPolicy, SnapshotPolicy, TableJob};
@@ -55,8 +55,21 @@ pub struct TablePreview {
     pub source: TableRef,
     /// Where they go.
     pub target: TableRef,
-    /// The plan, or why there is none.
-    pub plan: Result<PlannedTable>,
+    /// The run that would go on.
+    pub resumes: Option<RunId>,
+    /// What would be done, or why nothing can.
+    pub plan: Result<Preview>,
+}
+
+/// What a run would do with one table.
+#[derive(Debug)]
+pub enum Preview {
+    /// Copy it, by this new plan.
+    New(Box<PlannedTable>),
+    /// Go on with the plan that an earlier process has stored.
+    GoOn(Box<TablePlan>),
+    /// Nothing: it is completed, and its run goes on for other tables.
+    Done,
 }
 
 /// The plan of a dry run.
@@ -102,8 +115,8 @@ pub(crate) async fn open(
     Ok(Ends { source, sink })
 }
 
-/// Decides how a table is loaded. `shares_target` says that another table of the run fills the same
-/// target, so rows in it are no surprise.
+/// Decides how a table is loaded. `has_own_rows` says that another entry of the run has filled the
+/// same target, so rows in it are no surprise.
 ///
 /// # Errors
 ///
@@ -112,7 +125,7 @@ pub(crate) async fn plan_table(
     job: &TableJob,
     parts: &Parts,
     pinned: Option<&Snapshot>,
-    shares_target: bool,
+    has_own_rows: bool,
 ) -> Result<Draft> {
     job.ensure_supported()?;
     let pinned = pinned.filter(|_| job.snapshot != SnapshotPolicy::Off);
@@ -126,7 +139,7 @@ pub(crate) async fn plan_table(
     if !matched.dropped.is_empty() {
         notes.push(format!("not in the target, so not read: {}", listed(&matched.dropped)));
     }
-    refuse_second_copy(job, &ends, shares_target).await?;
+    refuse_second_copy(job, &ends, has_own_rows).await?;
     let referenced_by = if job.truncate { ends.sink.referenced_by().await? } else { Vec::new() };
     let cut = cut(job, &ends).await?;
 
@@ -169,11 +182,11 @@ fn check_snapshot(
             format!("{} cannot be read as of one moment", job.from),
         )
         .with_hint("set \"snapshot\": \"prefer\" to read the changing table")),
-        (SnapshotPolicy::Prefer, Some(_)) => {
-            notes.push(
-                "cannot be read as of one moment: chunks may see different versions of the table"
-                    .into(),
-            );
+        (SnapshotPolicy::Prefer, Some(moment)) => {
+            notes.push(format!(
+                "cannot be read as of the run's moment {moment}: it is read as it is, and chunks \
+                 may see different versions of it"
+            ));
             Ok(())
         }
         _ => Ok(()),
@@ -266,9 +279,9 @@ fn assess(
 }
 
 /// A plain append into a table with rows of somebody else could be a second copy of them.
-async fn refuse_second_copy(job: &TableJob, ends: &Ends, shares_target: bool) -> Result<()> {
+async fn refuse_second_copy(job: &TableJob, ends: &Ends, has_own_rows: bool) -> Result<()> {
     let may_have_rows = job.truncate
-        || shares_target
+        || has_own_rows
         || job.mode != WriteMode::Copy
         || job.on_nonempty == NonemptyPolicy::Append;
     if may_have_rows || ends.sink.is_empty().await? {

@@ -31,7 +31,10 @@ fn mismatch(arrived: u64, expected: u64) -> Error {
         code::ROW_COUNT_MISMATCH,
         format!("The chunk delivered {arrived} rows where {expected} were counted"),
     )
-    .with_hint("nothing was written; run again")
+    .with_hint(
+        "nothing was written; run again. If it stays, the plan's count does not hold any more, as \
+         with a `source_filter` that uses the present time: start anew with --no-resume",
+    )
 }
 
 #[cfg(test)]

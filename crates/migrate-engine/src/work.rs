@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use migrate_core::{
-    Chunk, ChunkId, Claim, CommitRecord, Error, ErrorKind, Event, Failure, Holder, Lease, Outcome,
-    Result, Retry, RunContext, ScanRequest, Settled, TablePlan, TableProgress, WorkItem, WorkKind,
-    WorkerId, WriteSummary,
+    Chunk, ChunkId, Claim, CommitGuarantee, CommitRecord, Error, ErrorKind, Event, Failure, Holder,
+    Lease, Outcome, Result, Retry, RunContext, ScanRequest, Settled, TablePlan, TableProgress,
+    WorkItem, WorkKind, WorkerId, WriteSummary,
 };
 
 use crate::drain::Drain;
@@ -56,8 +56,7 @@ impl Worker {
         match claim {
             Claim::Leased(lease) => self.carry_out(turn, table, &lease, cx).await,
             Claim::NotYet { retry_in, holder } => {
-                let is_sibling =
-                    |holder: &Holder| holder.worker.0.starts_with(&self.drain.invoked_by);
+                let is_sibling = |holder: &Holder| self.drain.is_sibling(&holder.worker);
                 if let Some(holder) = holder.filter(|holder| !is_sibling(holder)) {
                     table.await_holder(cx, &holder);
                 }
@@ -122,7 +121,7 @@ impl Worker {
         let cx_of_work = cx.child();
         let ledger = self.drain.ledgers.get(table.ledger());
         let _held = ledger.map(|one| one.leases.hold(lease.token(), &cx_of_work.cancel));
-        let record = table.status.commit_record(lease);
+        let record = shared_record(table, ends, lease);
         let record = record.as_deref();
         let outcome = match lease.item() {
             WorkItem::Prepare => {
@@ -172,9 +171,8 @@ impl Worker {
         lease: &Lease,
         summary: &WriteSummary,
     ) -> Result<Done> {
-        let is_recorded =
-            lease.item().kind() != WorkKind::Finish && table.status.commit_record(lease).is_some();
-        if is_recorded {
+        let (_, ends) = table.work()?;
+        if lease.item().kind() != WorkKind::Finish && shared_record(table, ends, lease).is_some() {
             return Ok(Done::Committed);
         }
         match steadily!(table.status.complete(lease, summary))? {
@@ -279,9 +277,10 @@ impl Worker {
             (_, 0) => Outcome::Failed,
             _ => Outcome::Partial,
         };
-        let reason = match outcome {
-            Outcome::Superseded => Some("a newer run has taken over the table".to_owned()),
-            _ => progress.first_failure.clone(),
+        let reason = match (outcome, &progress.first_failure) {
+            (Outcome::Superseded, _) => Some("a newer run has taken over the table".to_owned()),
+            (_, Some(reason)) => Some(reason.clone()),
+            (_, None) => table.failure_of_shared_step().await?,
         };
         table.end(outcome, reason, progress);
         if turn.end() {
@@ -301,6 +300,17 @@ impl Worker {
         if turn.end() {
             table.announce_end(cx);
         }
+    }
+}
+
+/// The record that the sink commits together with its work: there is one only where the sink's
+/// transactions reach the ledger.
+fn shared_record(table: &Table, ends: &Ends, lease: &Lease) -> Option<Arc<dyn CommitRecord>> {
+    match ends.sink.capabilities().commit {
+        CommitGuarantee::Transactional(domain) => {
+            table.status.commit_record(lease).filter(|record| *record.domain() == domain)
+        }
+        _ => None,
     }
 }
 

@@ -7,7 +7,7 @@ use migrate_core::{
     Column, ColumnType, Error, ErrorKind, Event, Outcome, Predicate, RunContext, TableRef,
     TableSchema, WriteMode, code,
 };
-use migrate_engine::{Migration, NonemptyPolicy, TableJob};
+use migrate_engine::{Migration, NonemptyPolicy, Preview, TableJob};
 
 use crate::support::{arrived, builder, from, job, rows, sink, to, watched};
 
@@ -28,7 +28,7 @@ async fn a_plan_writes_nothing() {
     let target = Arc::new(sink());
     let migration = builder(&target, &store).table(job()).build().expect("complete");
     let previews = migration.plan(&RunContext::new()).await.expect("plans");
-    let planned = previews[0].plan.as_ref().expect("planned");
+    let Ok(Preview::New(planned)) = &previews[0].plan else { panic!("{previews:?}") };
     assert_eq!(planned.chunks.len(), 10);
     assert_eq!(planned.plan.estimated_rows, Some(100));
     assert!(arrived(&target).is_empty());
@@ -158,7 +158,7 @@ impl migrate_core::Observer for ChangeOncePlanned {
 }
 
 #[tokio::test]
-async fn two_jobs_may_fill_one_target_but_not_twice_the_same() {
+async fn two_jobs_of_one_target_differ_and_need_a_target_with_transactions() {
     let store = Arc::new(MemoryStore::new());
     let target = Arc::new(sink());
     let half = |lower: i64, upper: i64| {
@@ -172,5 +172,7 @@ async fn two_jobs_may_fill_one_target_but_not_twice_the_same() {
     assert_eq!(error.kind(), ErrorKind::Config);
     let both = builder(&target, &store).table(half(0, 50)).table(other_half).build();
     let report = both.expect("complete").run(&RunContext::new()).await.expect("runs");
-    assert_eq!((report.outcome, report.row_count()), (Outcome::Completed, 100));
+    assert_eq!((report.outcome, report.row_count()), (Outcome::Failed, 0));
+    let reason = report.tables[0].reason.as_deref().unwrap_or_default();
+    assert!(reason.contains("target of its own"), "{reason}");
 }

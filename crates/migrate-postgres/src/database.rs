@@ -12,17 +12,24 @@ use crate::error::classify;
 use crate::settings::PostgresSettings;
 
 /// Name of every session of this tool in `pg_stat_activity`.
-pub const APPLICATION_NAME: &str = "migrate";
+pub const APPLICATION_NAME: &str = "migrate from snowflake";
 
 /// Every session starts with these, for this session only and with no server right.
 ///
 /// - Time limits of the role or database are meant for people and would end a long COPY.
+/// - Between the statements of a transaction no time passes here, and a COPY that waits for rows
+///   does not count as idle. A process that stops right there (frozen, or cut off) would keep its
+///   locks for ever, and keep others from taking over.
+/// - Keepalives tell the server within a minute that a machine is gone.
 /// - `synchronous_commit = off`: data and its status record are one transaction, so a server crash
 ///   loses both or neither. Later commits of the ledger that an answer to the user depends on are
 ///   synchronous, and a flush of one makes all earlier ones durable.
 const SESSION: &str = "set statement_timeout = 0; \
-     set idle_in_transaction_session_timeout = 0; \
+     set idle_in_transaction_session_timeout = '15s'; \
      set lock_timeout = 0; \
+     set tcp_keepalives_idle = 30; \
+     set tcp_keepalives_interval = 10; \
+     set tcp_keepalives_count = 3; \
      set client_min_messages = warning; \
      set synchronous_commit = off";
 

@@ -7,11 +7,18 @@ use sqlx::postgres::PgDatabaseError;
 
 /// Turns a driver error into one of ours.
 ///
-/// Only the server's primary message is passed on: its detail and context quote cell values.
+/// What the server says of the data (classes 21, 22, 23, 44 and P0) is not passed on, because it
+/// quotes cells; the names of the column and the constraint are. Of its other messages the primary
+/// line is.
 pub fn classify(message: &'static str, cause: sqlx::Error) -> Error {
     if let Some(state) = sqlstate(&cause) {
         let (code, hint) = meaning(&state);
-        let error = Error::new(code, message).with("sqlstate", state).with_source(cause);
+        let data = about_data(&state);
+        let error = with_names(Error::new(code, message).with("sqlstate", state), &cause);
+        let error = match data {
+            Some(sentence) => error.with_source(sentence),
+            None => error.with_source(cause),
+        };
         return match hint {
             Some(hint) => error.with_hint(hint),
             None => error,
@@ -37,6 +44,39 @@ pub fn classify(message: &'static str, cause: sqlx::Error) -> Error {
         _ => (ErrorKind::Internal, "report this with the log of the run"),
     };
     Error::new(kind, message).with_hint(hint).with_source(cause)
+}
+
+/// The column and the constraint that an error is about, where the server names them.
+fn with_names(error: Error, cause: &sqlx::Error) -> Error {
+    let database = cause.as_database_error().and_then(|e| e.try_downcast_ref::<PgDatabaseError>());
+    let names = database.map(|e| [("column", e.column()), ("constraint", e.constraint())]);
+    names.into_iter().flatten().fold(error, |error, (key, name)| match name {
+        Some(name) => error.with(key, name),
+        None => error,
+    })
+}
+
+/// A sentence of ours for states that are about values.
+fn about_data(state: &str) -> Option<&'static str> {
+    Some(match state {
+        "22001" => "a text is too long for its column",
+        "22003" => "a number is out of the range of its column",
+        "22007" | "22008" => "a date or time is not one that the column takes",
+        "22021" => "a text has characters that the database's encoding lacks",
+        "22P02" => "a value is none of the column's type",
+        "22P05" => "a text has U+0000, which PostgreSQL cannot store",
+        "23502" => "a value is NULL where the column is NOT NULL",
+        "23503" => "a foreign key has no counterpart",
+        "23505" => "a key exists already",
+        "23514" => "a check constraint does not hold",
+        "23P01" => "an exclusion constraint does not hold",
+        _ => match state.get(..2)? {
+            "21" | "22" | "44" => "a value does not fit the table",
+            "23" => "a constraint of the table does not hold",
+            "P0" => "a trigger or function of the table raised an error",
+            _ => return None,
+        },
+    })
 }
 
 fn io_hint(kind: std::io::ErrorKind) -> &'static str {

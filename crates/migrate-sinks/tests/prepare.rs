@@ -47,7 +47,7 @@ async fn the_record_decides_whether_the_table_is_emptied() {
 async fn a_session_that_a_dead_run_left_is_ended() {
     let target = Target::with(TABLES).await;
     let table = target.table("t").await;
-    let mut stale = writer(&target, "migrate").await;
+    let mut stale = writer(&target, migrate_postgres::APPLICATION_NAME).await;
     table.prepare(&emptying(&["t"]), None, &RunContext::new()).await.expect("empties");
     assert_eq!(target.count("t").await, 0);
     stale.execute("commit").await.expect_err("the stale session is gone");

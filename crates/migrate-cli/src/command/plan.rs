@@ -1,10 +1,10 @@
 //! `migrate plan`: connect, check, and show what a run would do.
 
 use migrate_core::{
-    Chunk, Fidelity, Predicate, Result, RunContext, Snapshot, TablePlan, WriteMode,
+    Chunk, Fidelity, Predicate, Result, RunContext, RunId, Snapshot, TablePlan, WriteMode,
 };
-use migrate_engine::PlannedTable;
 use migrate_engine::assembly::Assembly;
+use migrate_engine::{PlannedTable, Preview};
 
 use super::Invocation;
 use crate::args::PlanArguments;
@@ -35,7 +35,11 @@ pub(crate) async fn plan(
     for preview in &previews {
         page.line("").line(&format!("{} -> {}", preview.source, preview.target));
         match &preview.plan {
-            Ok(planned) => render(&mut page, planned, shown),
+            Ok(Preview::New(planned)) => render(&mut page, planned, shown),
+            Ok(Preview::GoOn(plan)) => render_stored(&mut page, plan, preview.resumes),
+            Ok(Preview::Done) => {
+                page.field("done", "completed by the run that goes on; it is not copied again");
+            }
             Err(error) => {
                 page.field("error", &error.report().to_string());
             }
@@ -51,8 +55,18 @@ pub(crate) async fn plan(
     Ok(if failed == 0 { Exit::Completed } else { Exit::Failed })
 }
 
-fn render(page: &mut Page, planned: &PlannedTable, chunks_shown: usize) {
-    let plan = &planned.plan;
+/// A plan that is obeyed as it is stored.
+fn render_stored(page: &mut Page, plan: &TablePlan, run: Option<RunId>) {
+    if let Some(run) = run {
+        page.field("goes on", &format!("with run {run}, by the plan that it stored"));
+    }
+    render_plan(page, plan);
+    for note in &plan.notes {
+        page.field("note", note);
+    }
+}
+
+fn render_plan(page: &mut Page, plan: &TablePlan) {
     page.field("mode", &mode(plan));
     if plan.load.truncate.len() > 1 {
         page.field("emptied", &format!("together: {}", listed(&plan.load.truncate)));
@@ -66,9 +80,13 @@ fn render(page: &mut Page, planned: &PlannedTable, chunks_shown: usize) {
     let rows = plan
         .estimated_rows
         .map_or_else(|| "an unknown number of rows".to_owned(), |rows| count(rows, "row"));
-    page.field("rows", &format!("{rows} in {}", count(planned.chunks.len() as u64, "chunk")));
+    page.field("rows", &format!("{rows} in {}", count(plan.chunk_count, "chunk")));
+}
+
+fn render(page: &mut Page, planned: &PlannedTable, chunks_shown: usize) {
+    render_plan(page, &planned.plan);
     render_columns(page, planned);
-    for note in &plan.notes {
+    for note in &planned.plan.notes {
         page.field("note", note);
     }
     for chunk in planned.chunks.iter().take(chunks_shown) {

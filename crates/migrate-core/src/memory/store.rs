@@ -10,12 +10,14 @@ use super::lock;
 use crate::code;
 use crate::commit::{CommitDomain, CommitRecord};
 use crate::error::{Error, ErrorKind, Result};
+use crate::name::TableRef;
 use crate::sink::WriteSummary;
 use crate::source::Snapshot;
 use crate::status::{
-    Adoption, Claim, Failure, Holder, KnownTable, Lease, LeaseToken, NewPlan, Outcome, PlanStore,
-    RunHandle, RunId, RunRequest, RunStore, Settled, TableHandle, TableId, TablePlan,
-    TableProgress, TableRequest, TableState, WorkItem, WorkKind, WorkQueue, WorkerId, adopt,
+    Adoption, Adoptions, Claim, Failure, Holder, KnownTable, Lease, LeaseToken, NewPlan, Outcome,
+    PlanStore, RunHandle, RunId, RunRequest, RunStore, Settled, SharedEmptying, TableHandle,
+    TableId, TablePlan, TableProgress, TableRequest, TableState, WorkItem, WorkKind, WorkQueue,
+    WorkerId, adopt,
 };
 
 /// Crashes of one item after which it is not handed out again: it probably kills its workers.
@@ -108,9 +110,35 @@ impl State {
                 outcome: table.outcome,
                 run_outcome: self.run_outcome(table.run),
                 silent_for: Duration::ZERO,
+                emptied_with: self.shared_emptying(table),
             })
             .filter(|table| table.outcome != Some(Outcome::Superseded))
             .collect()
+    }
+
+    fn shared_emptying(&self, table: &Table) -> Option<SharedEmptying> {
+        let plan = table.plan.as_ref().filter(|plan| plan.load.truncate.len() > 1)?;
+        let leader = plan.prepared_by.unwrap_or(table.id);
+        let step = self.tables.iter().find(|other| other.id == leader)?;
+        let is_done = step
+            .items
+            .iter()
+            .any(|item| item.work == WorkItem::Prepare && matches!(item.status, Status::Completed));
+        let table_count = plan.load.truncate.len();
+        (!is_done).then_some(SharedEmptying { leader, table_count })
+    }
+
+    /// Whether an entry that was set aside within the run left rows in the target.
+    fn has_leftovers(&self, run: RunId, target: &TableRef) -> bool {
+        self.tables.iter().any(|table| {
+            let has_rows = table.items.iter().any(|item| {
+                item.work.kind() == WorkKind::Chunk && matches!(item.status, Status::Completed)
+            });
+            table.run == run
+                && table.request.target == *target
+                && table.outcome == Some(Outcome::Superseded)
+                && has_rows
+        })
     }
 
     fn supersede(&mut self, id: TableId) -> Result<()> {
@@ -199,10 +227,15 @@ impl RunStore for MemoryStore {
                     (id, adoptions.run, TableState::New)
                 }
             };
-            tables.push(TableHandle { id, run, state: table_state, notes });
+            let has_leftovers = state.has_leftovers(run, &table.target);
+            tables.push(TableHandle { id, run, state: table_state, notes, has_leftovers });
         }
         state.ended_runs.retain(|(ended, _)| *ended != adoptions.run);
         Ok(RunHandle { run: adoptions.run, resumed: adoptions.resumed, tables })
+    }
+
+    async fn preview_run(&self, request: &RunRequest) -> Result<Option<Adoptions>> {
+        adopt(request, &lock(&self.state).known()).map(Some)
     }
 
     async fn pin_snapshot(&self, run: RunId, source: &str, moment: &Snapshot) -> Result<Snapshot> {

@@ -24,6 +24,17 @@ pub struct KnownTable {
     pub run_outcome: Option<Outcome>,
     /// Time since the last sign of life of its run.
     pub silent_for: Duration,
+    /// The step that empties it together with other tables, while that is still to be done.
+    pub emptied_with: Option<SharedEmptying>,
+}
+
+/// A step that empties several tables in one statement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SharedEmptying {
+    /// The entry that has the step.
+    pub leader: TableId,
+    /// How many tables are emptied.
+    pub table_count: usize,
 }
 
 impl KnownTable {
@@ -79,11 +90,13 @@ pub struct Adoptions {
 pub fn adopt(request: &RunRequest, known: &[KnownTable]) -> Result<Adoptions> {
     refuse_twins(&request.tables)?;
     let candidates: Vec<Option<&KnownTable>> =
-        request.tables.iter().map(|table| candidate(request.resume, table, known)).collect();
-    let resumed_runs: Vec<RunId> = match request.resume {
-        Resume::Run(run) if candidates.iter().any(Option::is_some) => vec![run],
-        Resume::Run(run) => return Err(unknown_run(run)),
-        Resume::Auto { .. } | Resume::Never => {
+        request.tables.iter().map(|table| candidate(request, table, known)).collect();
+    let candidates = whole_groups(&candidates);
+    let resumed_runs: Vec<RunId> = match (request.resume, request.joined) {
+        (_, Some(run)) => vec![run],
+        (Resume::Run(run), None) if candidates.iter().any(Option::is_some) => vec![run],
+        (Resume::Run(run), None) => return Err(unknown_run(run)),
+        (Resume::Auto { .. } | Resume::Never, None) => {
             let mut going_on: Vec<&KnownTable> =
                 candidates.iter().flatten().copied().filter(|entry| !entry.is_done()).collect();
             going_on.sort_by_key(|entry| entry.id);
@@ -126,14 +139,26 @@ pub fn adopt(request: &RunRequest, known: &[KnownTable]) -> Result<Adoptions> {
     })
 }
 
+/// Tables that wait to be emptied together go on together or not at all: one that went on alone
+/// would empty the others under the hands of whoever loads them now, or of nobody.
+fn whole_groups<'a>(candidates: &[Option<&'a KnownTable>]) -> Vec<Option<&'a KnownTable>> {
+    let is_whole = |shared: SharedEmptying| {
+        let leaders = candidates.iter().flatten().filter_map(|entry| entry.emptied_with);
+        leaders.filter(|other| other.leader == shared.leader).count() == shared.table_count
+    };
+    let goes_on = |entry: &&KnownTable| entry.emptied_with.is_none_or(is_whole);
+    candidates.iter().map(|candidate| candidate.filter(goes_on)).collect()
+}
+
 fn candidate<'a>(
-    resume: Resume,
+    request: &RunRequest,
     table: &TableRequest,
     known: &'a [KnownTable],
 ) -> Option<&'a KnownTable> {
     known.iter().rev().find(|entry| {
-        let allowed = match resume {
+        let allowed = match request.resume {
             Resume::Never => false,
+            _ if request.joined == Some(entry.run) => true,
             Resume::Auto { max_age } => entry.run_is_open() && entry.silent_for <= max_age,
             Resume::Run(run) => entry.run == run,
         };
@@ -152,6 +177,9 @@ fn why_anew(resume: Resume, table: &TableRequest, known: &[KnownTable]) -> Optio
             if left.fingerprint == table.fingerprint && left.silent_for > max_age =>
         {
             format!("its last sign of life is {} hours old", left.silent_for.as_secs() / 3600)
+        }
+        _ if left.fingerprint == table.fingerprint => {
+            "tables that were to be emptied with it have changed or are not selected".to_owned()
         }
         _ => "the table's configuration has changed".to_owned(),
     };
@@ -208,6 +236,7 @@ mod tests {
             outcome,
             run_outcome: None,
             silent_for: Duration::from_mins(1),
+            emptied_with: None,
         }
     }
 
@@ -272,6 +301,40 @@ mod tests {
         let anew = request(vec![wanted("a", "f")]).with_resume(Resume::Never);
         let adopted = adopt(&anew, &known).expect("decides");
         assert_eq!(adopted.superseded, [TableId(1)], "other targets are not touched");
+    }
+
+    #[test]
+    fn tables_that_wait_to_be_emptied_together_go_on_together_or_start_anew() {
+        let run = RunId::random();
+        let shared = Some(SharedEmptying { leader: TableId(1), table_count: 2 });
+        let known = ["a", "b"].map(|name| KnownTable {
+            emptied_with: shared,
+            ..entry(if name == "a" { 1 } else { 2 }, run, name, None)
+        });
+        let both = request(vec![wanted("a", "f"), wanted("b", "f")]);
+        let adopted = adopt(&both, &known).expect("decides");
+        assert_eq!(
+            adopted.tables,
+            [Adoption::Resume(TableId(1), run), Adoption::Resume(TableId(2), run)]
+        );
+
+        for alone in [vec![wanted("a", "f"), wanted("b", "changed")], vec![wanted("a", "f")]] {
+            let adopted = adopt(&request(alone), &known).expect("decides");
+            assert!(adopted.tables.iter().all(|one| *one == Adoption::Start), "{adopted:?}");
+            assert!(adopted.notes[0][0].contains("emptied with it"), "{:?}", adopted.notes);
+            assert!(adopted.superseded.contains(&TableId(1)));
+        }
+    }
+
+    #[test]
+    fn a_joined_run_counts_its_finished_tables_though_it_was_closed_here() {
+        let run = RunId::random();
+        let mut done = entry(1, run, "a", Some(Outcome::Completed));
+        done.run_outcome = Some(Outcome::Completed);
+        let joining = request(vec![wanted("a", "f"), wanted("b", "f")]).with_joined(Some(run));
+        let adopted = adopt(&joining, &[done]).expect("decides");
+        assert_eq!(adopted.tables, [Adoption::Done(TableId(1), run), Adoption::Start]);
+        assert_eq!((adopted.run, adopted.resumed), (run, true));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-pub use adoption::{Adoption, Adoptions, KnownTable, adopt};
+pub use adoption::{Adoption, Adoptions, KnownTable, SharedEmptying, adopt};
 pub use plan::{NewPlan, PlanStore, TablePlan};
 pub use queue::{
     Claim, Failure, Holder, Lease, LeaseToken, Settled, WorkItem, WorkKind, WorkQueue, WorkerId,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::{Outcome, RunId, TableId};
+use super::{Adoptions, Outcome, RunId, TableId};
 use crate::commit::CommitDomain;
 use crate::error::Result;
 use crate::name::TableRef;
@@ -38,6 +38,14 @@ pub trait RunStore: fmt::Debug + Send + Sync {
     /// [`TARGET_BUSY`](crate::code::TARGET_BUSY) when a run that would be superseded is alive;
     /// `NotFound` when a run asked for by id does not exist or has none of the tables.
     async fn begin_run(&self, request: &RunRequest) -> Result<RunHandle>;
+
+    /// What [`begin_run`](Self::begin_run) would decide, without changing anything; `None` where
+    /// the store is not installed yet.
+    ///
+    /// # Errors
+    ///
+    /// As [`begin_run`](Self::begin_run), but for `TARGET_BUSY`.
+    async fn preview_run(&self, request: &RunRequest) -> Result<Option<Adoptions>>;
 
     /// Keeps the first moment that anybody pinned for a source in this run, and returns it.
     ///
@@ -83,6 +91,9 @@ pub struct RunRequest {
     pub new_run: RunId,
     /// Which earlier work may be continued.
     pub resume: Resume,
+    /// A run that goes on in another store and that this request becomes part of, even where its
+    /// part in this store was finished.
+    pub joined: Option<RunId>,
     /// The tables of this store's database.
     pub tables: Vec<TableRequest>,
     /// Who asks, for people: host and process.
@@ -92,13 +103,26 @@ pub struct RunRequest {
 impl RunRequest {
     /// Resumes what can be resumed, with the default age.
     pub fn new(new_run: RunId, tables: Vec<TableRequest>, invoked_by: impl Into<String>) -> Self {
-        Self { new_run, resume: Resume::default(), tables, invoked_by: invoked_by.into() }
+        Self {
+            new_run,
+            resume: Resume::default(),
+            joined: None,
+            tables,
+            invoked_by: invoked_by.into(),
+        }
     }
 
     /// Sets which earlier work may be continued.
     #[must_use]
     pub fn with_resume(mut self, resume: Resume) -> Self {
         self.resume = resume;
+        self
+    }
+
+    /// Makes it part of a run that goes on in another store.
+    #[must_use]
+    pub fn with_joined(mut self, run: Option<RunId>) -> Self {
+        self.joined = run;
         self
     }
 }
@@ -159,6 +183,8 @@ pub struct TableHandle {
     pub state: TableState,
     /// What the operator should know about this decision.
     pub notes: Vec<String>,
+    /// Whether an entry that this run has set aside left rows in the same target.
+    pub has_leftovers: bool,
 }
 
 /// Whether a table has work to do.

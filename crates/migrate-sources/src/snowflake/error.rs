@@ -20,7 +20,7 @@ pub(super) fn classify(message: &'static str, cause: &ClientError) -> Error {
 
 fn from_server(message: &'static str, number: &str, cause: &ClientError) -> Error {
     let (code, hint) = meaning(number);
-    let said = without_values(cause.snowflake_message().unwrap_or_default());
+    let said = without_values(number, cause.snowflake_message().unwrap_or_default());
     Error::new(code, message).with("snowflake_code", number).with_source(said).with_hint(hint)
 }
 
@@ -28,7 +28,10 @@ fn from_client(message: &'static str, cause: &ClientError) -> Error {
     let (kind, why, hint): (ErrorKind, String, &'static str) = match cause.kind() {
         ClientKind::Auth => (
             ErrorKind::Auth,
-            without_values(cause.snowflake_message().unwrap_or("the key cannot be used")),
+            cause.snowflake_message().map_or_else(
+                || "the key cannot be used".to_owned(),
+                |said| without_values("", said),
+            ),
             "correct `snowflake.user` and its key, password or token",
         ),
         ClientKind::Network => return from_network(message, cause),
@@ -121,25 +124,16 @@ fn protocol_detail(cause: &ClientError) -> String {
     }
 }
 
-/// Takes quoted values out of a server message; names of objects stay, they are not quoted so.
-fn without_values(message: &str) -> String {
-    let mut cleaned = String::with_capacity(message.len());
-    for (position, part) in message.split('\'').enumerate() {
-        if position > 0 {
-            cleaned.push('\'');
-        }
-        // Identifiers are worth showing, values are not.
-        let is_identifier =
-            part.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '.' | '"' | '$' | ' '));
-        let is_quoted = position % 2 == 1;
-        let looks_like_data = part.chars().any(|c| c.is_ascii_digit());
-        if is_quoted && (looks_like_data || !is_identifier) {
-            cleaned.push('…');
-        } else {
-            cleaned.push_str(part);
-        }
+/// Numbers whose messages quote names of objects or the user's own SQL; all others may quote cells.
+const NAMING: [&str; 5] = ["000", "001", "002", "003", "390"];
+
+/// Takes quoted values out of a server message, unless it is one that quotes only names.
+fn without_values(number: &str, message: &str) -> String {
+    if NAMING.iter().any(|class| number.starts_with(class)) {
+        return message.to_owned();
     }
-    cleaned
+    let parts = message.split('\'').enumerate();
+    parts.map(|(at, part)| if at % 2 == 1 { "…" } else { part }).collect::<Vec<_>>().join("'")
 }
 
 /// What a Snowflake error number means for the caller.
@@ -192,15 +186,12 @@ mod tests {
 
     #[test]
     fn quoted_values_do_not_leave_and_names_do() {
-        assert_eq!(
-            without_values("Object 'DB.PUBLIC.ORDERS' does not exist or not authorized."),
-            "Object 'DB.PUBLIC.ORDERS' does not exist or not authorized."
-        );
-        assert_eq!(
-            without_values("Numeric value 'DE89 3704 0044' is not recognized"),
-            "Numeric value '…' is not recognized"
-        );
-        assert_eq!(without_values("Date 'x@y.z' is not recognized"), "Date '…' is not recognized");
+        let missing = "Object 'DB.PUBLIC.\"order lines\"' does not exist or not authorized.";
+        assert_eq!(without_values("002003", missing), missing);
+        for cell in ["John Smith", "DE89 3704 0044", "x@y.z", "secret"] {
+            let said = format!("Numeric value '{cell}' is not recognized");
+            assert_eq!(without_values("100038", &said), "Numeric value '…' is not recognized");
+        }
     }
 
     #[test]

@@ -86,4 +86,8 @@ impl Source for SnowflakeSource {
         let opened = SnowflakeTable::open(Arc::clone(&self.sessions), table, snapshot).await?;
         Ok(Arc::new(opened))
     }
+
+    async fn close(&self) {
+        self.sessions.close().await;
+    }
 }

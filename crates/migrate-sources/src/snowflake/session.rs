@@ -13,6 +13,7 @@ use snowflake_connector_rs::{
     SessionConfig,
 };
 use tokio::time::timeout;
+use tokio_util::task::TaskTracker;
 
 use super::error::classify;
 use super::settings::{SnowflakeAuth, SnowflakeSettings};
@@ -20,11 +21,16 @@ use super::settings::{SnowflakeAuth, SnowflakeSettings};
 /// A session token lives an hour; a login costs a second. The client does not renew by itself.
 const MAX_AGE: Duration = Duration::from_mins(50);
 
+/// How long the program waits at its end for aborts to arrive.
+const FAREWELL: Duration = Duration::from_secs(10);
+
 /// Open sessions that nobody uses right now.
 pub(super) struct SessionPool {
     client: Client,
     settings: SnowflakeSettings,
     idle: Mutex<Vec<Opened>>,
+    /// Requests that nobody waits for where they are made.
+    farewells: TaskTracker,
 }
 
 #[derive(Debug)]
@@ -41,11 +47,12 @@ impl fmt::Debug for SessionPool {
 
 impl SessionPool {
     pub(super) fn new(settings: SnowflakeSettings) -> Result<Self> {
+        settings.check_session_parameters()?;
         let client = Client::new(client_config(&settings)).map_err(|cause| {
             classify("The Snowflake client cannot be set up", &cause)
                 .with("account", &settings.account)
         })?;
-        Ok(Self { client, settings, idle: Mutex::default() })
+        Ok(Self { client, settings, idle: Mutex::default(), farewells: TaskTracker::new() })
     }
 
     pub(super) fn settings(&self) -> &SnowflakeSettings {
@@ -64,6 +71,23 @@ impl SessionPool {
             None => self.log_in().await?,
         };
         Ok(Checkout { pool: Arc::clone(self), opened, is_good: true })
+    }
+
+    /// Sends a request that must go out although its caller has ended. [`close`](Self::close) waits
+    /// for it.
+    pub(super) fn later(&self, request: impl Future<Output = ()> + Send + 'static) {
+        // Outside of a runtime nobody can send it any more.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            self.farewells.spawn_on(request, &runtime);
+        }
+    }
+
+    /// Waits for what was sent last, for a few seconds at most.
+    pub(super) async fn close(&self) {
+        self.farewells.close();
+        if timeout(FAREWELL, self.farewells.wait()).await.is_err() {
+            tracing::warn!("a statement may still run on Snowflake: its abort was not answered");
+        }
     }
 
     async fn log_in(&self) -> Result<Opened> {

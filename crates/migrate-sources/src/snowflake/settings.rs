@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use migrate_core::{Error, ErrorKind, Result};
 use secrecy::SecretString;
 use serde_json::Value;
 use url::Url;
@@ -74,7 +75,7 @@ impl SnowflakeSettings {
 
     /// Parameters of every session.
     pub(super) fn all_session_parameters(&self) -> BTreeMap<String, Value> {
-        let own: [(&str, Value); 7] = [
+        let own: [(&str, Value); 9] = [
             ("QUERY_TAG", "migrate".into()),
             // Zoned times come as UTC whatever the account's default is.
             ("TIMEZONE", "UTC".into()),
@@ -83,6 +84,9 @@ impl SnowflakeSettings {
             // Smaller parts of a result: each is held in memory as a whole. In MB; 16 is the least.
             ("CLIENT_RESULT_CHUNK_SIZE", RESULT_CHUNK_MB.into()),
             ("JSON_INDENT", 0.into()),
+            // No account default may cut a result, or let a quoted name mean another object.
+            ("ROWS_PER_RESULTSET", 0.into()),
+            ("QUOTED_IDENTIFIERS_IGNORE_CASE", false.into()),
             // The server gives up when this side would.
             ("STATEMENT_TIMEOUT_IN_SECONDS", self.statement_timeout.as_secs().into()),
             // A statement goes on while its result is being fetched over another connection.
@@ -95,7 +99,25 @@ impl SnowflakeSettings {
         }
         parameters
     }
+
+    /// # Errors
+    ///
+    /// `Config` for a parameter with which rows would be cut off or taken from elsewhere.
+    pub(super) fn check_session_parameters(&self) -> Result<()> {
+        let fixed = |name: &&String| FIXED.iter().any(|fixed| fixed.eq_ignore_ascii_case(name));
+        match self.session_parameters.keys().find(fixed) {
+            None => Ok(()),
+            Some(name) => Err(Error::new(
+                ErrorKind::Config,
+                format!("The session parameter {name} cannot be changed: results depend on it"),
+            )
+            .with_hint("remove it from `snowflake.session_parameters`")),
+        }
+    }
 }
+
+/// Parameters that users cannot set.
+const FIXED: [&str; 2] = ["ROWS_PER_RESULTSET", "QUOTED_IDENTIFIERS_IGNORE_CASE"];
 
 /// Size that a part of a result is asked to have, in MB of inflated text.
 pub(super) const RESULT_CHUNK_MB: u64 = 16;
@@ -115,6 +137,15 @@ mod tests {
             let settings = SnowflakeSettings::new("acme", "U", auth, "W");
             assert!(!format!("{settings:?}").contains("canary-4711"));
         }
+    }
+
+    #[test]
+    fn a_parameter_that_results_depend_on_is_refused_by_name() {
+        let mut settings =
+            SnowflakeSettings::new("acme", "U", SnowflakeAuth::Password("x".into()), "W");
+        settings.session_parameters.insert("rows_per_resultset".into(), 5.into());
+        let error = settings.check_session_parameters().expect_err("refused");
+        assert!(error.to_string().contains("rows_per_resultset"), "{error}");
     }
 
     #[test]

@@ -8,7 +8,6 @@ use migrate_core::arrow::compute::concat_batches;
 use migrate_core::arrow::datatypes::{Decimal128Type, Field, Schema};
 use migrate_core::{Error, ErrorKind, Result, RunContext, SqlStatement, TableSchema, code};
 use snowflake_connector_rs::{QueryCanceller, ResultCursor, ResultTable};
-use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::bind::bound;
@@ -44,7 +43,7 @@ impl Execution {
             .session()
             .query_handle(bound(statement))
             .map_err(|cause| classify("A statement cannot be sent to Snowflake", &cause))?;
-        let mut abort = AbortOnDrop::new(handle.canceller());
+        let mut abort = AbortOnDrop::new(Arc::clone(session.pool()), handle.canceller());
         let outcome = cx
             .unless_cancelled(async {
                 handle
@@ -256,12 +255,13 @@ pub(super) fn counts(batch: &RecordBatch, position: usize) -> Result<Vec<u64>> {
 
 /// Aborts a statement on the server when the wait for it ends early.
 struct AbortOnDrop {
+    pool: Arc<SessionPool>,
     canceller: Option<QueryCanceller>,
 }
 
 impl AbortOnDrop {
-    fn new(canceller: QueryCanceller) -> Self {
-        Self { canceller: Some(canceller) }
+    fn new(pool: Arc<SessionPool>, canceller: QueryCanceller) -> Self {
+        Self { pool, canceller: Some(canceller) }
     }
 
     fn disarm(&mut self) {
@@ -277,13 +277,8 @@ impl AbortOnDrop {
 
 impl Drop for AbortOnDrop {
     fn drop(&mut self) {
-        let Some(canceller) = self.canceller.take() else { return };
-        // Outside of a runtime nobody can send the request any more.
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            let mut detached = JoinSet::new();
-            detached.spawn_on(abort(canceller), &runtime);
-            // It outlives this scope on purpose, bounded by the client's own limit of 30 seconds.
-            detached.detach_all();
+        if let Some(canceller) = self.canceller.take() {
+            self.pool.later(abort(canceller));
         }
     }
 }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use migrate_core::{
-    Adoptions, Error, KnownTable, Outcome, Result, RunId, RunRequest, TableId, TableRef,
-    TableRequest, code,
+    Adoptions, Error, KnownTable, Outcome, Result, RunId, RunRequest, SharedEmptying, TableId,
+    TableRef, TableRequest, code,
 };
 use migrate_postgres::sqlx;
 use sqlx::postgres::PgRow;
@@ -54,37 +54,59 @@ fn targets(tables: &[TableRequest]) -> (Vec<String>, Vec<String>) {
 /// Every entry of the requested targets that is not superseded, oldest first.
 pub(super) async fn known_tables(
     connection: &mut PgConnection,
-    tables: &[TableRequest],
+    request: &RunRequest,
 ) -> Result<Vec<KnownTable>> {
-    let (schemas, names) = targets(tables);
+    let (schemas, names) = targets(&request.tables);
     let rows = sqlx::query(
-        "select t.table_id, t.run_id, t.target_database, t.target_schema, t.target_table, \
+        "select t.table_id, t.run_id, t.target_schema, t.target_table, \
                 t.fingerprint, t.status, r.status as run_status, \
+                s.leader, s.table_count, \
                 extract(epoch from greatest(now() - r.heartbeat_at, interval '0'))::bigint as silent \
          from migration_status.migration_table_status t \
          join migration_status.migration_runs r using (run_id) \
+         left join lateral ( \
+             select i.table_id as leader, \
+                    jsonb_array_length(t.plan -> 'load' -> 'truncate') as table_count \
+             from migration_status.migration_work_items i \
+             where i.table_id = coalesce((t.plan ->> 'prepared_by')::bigint, t.table_id) \
+               and i.kind = 'prepare' and i.status <> 'completed' \
+               and jsonb_array_length(t.plan -> 'load' -> 'truncate') > 1) s on true \
          where (t.target_schema, t.target_table) in (select * from unnest($1::text[], $2::text[])) \
-           and t.status <> 'superseded' and r.status not in ('completed', 'superseded') \
+           and t.status <> 'superseded' \
+           and (r.status not in ('completed', 'superseded') or r.run_id = $3) \
          order by t.table_id",
     )
     .bind(&schemas)
     .bind(&names)
+    .bind(request.joined.map(|run| run.0))
     .fetch_all(connection)
     .await
     .map_err(ledger)?;
-    rows.iter().map(|row| known_table(row).map_err(ledger)).collect()
+    rows.iter().map(|row| known_table(row, &request.tables).map_err(ledger)).collect()
 }
 
-fn known_table(row: &PgRow) -> Result<KnownTable, sqlx::Error> {
+fn known_table(row: &PgRow, requested: &[TableRequest]) -> Result<KnownTable, sqlx::Error> {
     let silent: i64 = row.try_get("silent")?;
+    let (schema, name): (String, String) =
+        (row.try_get("target_schema")?, row.try_get("target_table")?);
+    // All targets of this ledger are in its own database, under whatever alias it was reached.
+    let target = requested
+        .iter()
+        .map(|table| &table.target)
+        .find(|target| target.schema.as_ref() == Some(&schema) && target.name == name)
+        .cloned()
+        .unwrap_or_else(|| TableRef::in_schema(schema, name));
+    let leader: Option<i64> = row.try_get("leader")?;
+    let table_count: Option<i32> = row.try_get("table_count")?;
+    let emptied_with = leader.zip(table_count).map(|(leader, tables)| SharedEmptying {
+        leader: TableId(leader),
+        table_count: usize::try_from(tables).unwrap_or_default(),
+    });
     Ok(KnownTable {
         id: TableId(row.try_get("table_id")?),
         run: RunId(row.try_get("run_id")?),
-        target: TableRef {
-            database: row.try_get("target_database")?,
-            schema: Some(row.try_get("target_schema")?),
-            name: row.try_get("target_table")?,
-        },
+        target,
+        emptied_with,
         fingerprint: row.try_get("fingerprint")?,
         // Words that are no outcome, pending and in_progress and running, mean that there is none.
         outcome: Outcome::parse(row.try_get("status")?),
@@ -100,19 +122,20 @@ pub(super) async fn supersede(connection: &mut PgConnection, tables: &[TableId])
     }
     let ids: Vec<i64> = tables.iter().map(|table| table.0).collect();
     refuse_if_alive(connection, &ids).await?;
+    // Without its token a worker that wakes up late finds no row to complete and rolls back. Items
+    // before tables, as everywhere: whoever settles an item locks in that order.
     sqlx::query(
-        "update migration_status.migration_table_status \
-         set status = 'superseded', completed_at = now() where table_id = any($1)",
+        "update migration_status.migration_work_items \
+         set status = 'superseded', lease_token = null, lease_until = null \
+         where table_id = any($1) and status <> 'completed'",
     )
     .bind(&ids)
     .execute(&mut *connection)
     .await
     .map_err(ledger)?;
-    // Without its token a worker that wakes up late finds no row to complete and rolls back.
     sqlx::query(
-        "update migration_status.migration_work_items \
-         set status = 'superseded', lease_token = null, lease_until = null \
-         where table_id = any($1) and status <> 'completed'",
+        "update migration_status.migration_table_status \
+         set status = 'superseded', completed_at = now() where table_id = any($1)",
     )
     .bind(&ids)
     .execute(connection)
@@ -147,6 +170,22 @@ async fn refuse_if_alive(connection: &mut PgConnection, ids: &[i64]) -> Result<(
         "stop that process or let it end; if it has died already, run again in {seconds} s, when \
          its lease has run out"
     )))
+}
+
+/// Targets in which entries that the run has set aside left rows.
+pub(super) async fn leftovers(
+    connection: &mut PgConnection,
+    run: RunId,
+) -> Result<Vec<(String, String)>> {
+    sqlx::query_as(
+        "select distinct target_schema, target_table \
+         from migration_status.migration_table_status \
+         where run_id = $1 and status = 'superseded' and completed_chunks > 0",
+    )
+    .bind(run.0)
+    .fetch_all(connection)
+    .await
+    .map_err(ledger)
 }
 
 /// Puts failed work of a resumed entry back into the queue, with a new count of tries.

@@ -21,6 +21,9 @@ use super::{PgStatusStore, corrupt, count, ledger};
 /// something.
 const POLL: Duration = Duration::from_secs(1);
 
+/// And not sooner than this: what is due may be locked by somebody who takes his time.
+const REST: Duration = Duration::from_millis(100);
+
 /// What a claim returns; the same for both ways to get an item.
 macro_rules! claim_sql {
     ($candidates:literal, $also:literal) => {
@@ -82,12 +85,24 @@ impl WorkQueue for PgStatusStore {
 
     async fn renew(&self, leases: &[LeaseToken], ttl: Duration) -> Result<Vec<LeaseToken>> {
         let tokens: Vec<Uuid> = leases.iter().map(|token| token.0).collect();
+        // A row that is locked is being settled by its own worker: it needs no renewal, and must
+        // not keep the others from theirs.
         let owned = sqlx::query_scalar(
             "with owned as ( \
-                 update migration_status.migration_work_items \
+                 select table_id, kind, item_id, lease_token \
+                 from migration_status.migration_work_items \
+                 where lease_token = any($1) and status = 'in_progress'), \
+             free as ( \
+                 select i.table_id, i.kind, i.item_id \
+                 from migration_status.migration_work_items i \
+                 where i.lease_token = any($1) and i.status = 'in_progress' \
+                 for update skip locked), \
+             renewed as ( \
+                 update migration_status.migration_work_items i \
                  set lease_until = now() + $2 * interval '1 millisecond' \
-                 where lease_token = any($1) and status = 'in_progress' \
-                 returning table_id, lease_token), \
+                 from free \
+                 where i.table_id = free.table_id and i.kind = free.kind \
+                   and i.item_id = free.item_id), \
              alive as ( \
                  update migration_status.migration_runs r set heartbeat_at = now() \
                  where r.run_id in (select t.run_id from owned o \
@@ -218,7 +233,7 @@ impl PgStatusStore {
             .filter(|_| is_leased)
             .map(|worker| Holder { worker: WorkerId(worker), expires_in: due_in });
         // A lease that ends is settled before it expires, so look again soon.
-        Ok(Claim::NotYet { retry_in: due_in.min(POLL), holder })
+        Ok(Claim::NotYet { retry_in: due_in.clamp(REST, POLL), holder })
     }
 
     async fn drained(&self, table: TableId, kind: WorkKind) -> Result<Claim> {

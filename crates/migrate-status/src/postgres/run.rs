@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use migrate_core::{
-    Adoption, CommitDomain, Error, ErrorKind, Outcome, Result, RunHandle, RunId, RunRequest,
-    RunStore, Snapshot, TableHandle, TableId, TableProgress, TableState, adopt,
+    Adoption, Adoptions, CommitDomain, Error, ErrorKind, Outcome, Result, RunHandle, RunId,
+    RunRequest, RunStore, Snapshot, TableHandle, TableId, TableProgress, TableState, adopt,
 };
 use migrate_postgres::sqlx;
 use sqlx::postgres::PgRow;
@@ -27,7 +27,7 @@ impl RunStore for PgStatusStore {
     async fn begin_run(&self, request: &RunRequest) -> Result<RunHandle> {
         let mut tx = self.database.pool().begin().await.map_err(ledger)?;
         adoption::lock_targets(&mut tx, &request.tables).await?;
-        let known = adoption::known_tables(&mut tx, &request.tables).await?;
+        let known = adoption::known_tables(&mut tx, request).await?;
         let adoptions = adopt(request, &known)?;
         adoption::supersede(&mut tx, &adoptions.superseded).await?;
         adoption::open_run(&mut tx, &adoptions, request).await?;
@@ -46,15 +46,35 @@ impl RunStore for PgStatusStore {
                     (id, adoptions.run, TableState::New)
                 }
             };
-            tables.push(TableHandle { id, run, state, notes });
+            tables.push(TableHandle { id, run, state, notes, has_leftovers: false });
         }
         adoption::reopen(&mut tx, &resumed).await?;
         let stale_runs = runs_of(&mut tx, &adoptions.superseded).await?;
         for run in stale_runs.into_iter().filter(|run| *run != adoptions.run) {
             close_run(&mut tx, run).await?;
         }
+        let leftovers = adoption::leftovers(&mut tx, adoptions.run).await?;
+        for (handle, table) in tables.iter_mut().zip(&request.tables) {
+            handle.has_leftovers = leftovers.iter().any(|(schema, name)| {
+                table.target.schema.as_ref() == Some(schema) && table.target.name == *name
+            });
+        }
         tx.commit().await.map_err(ledger)?;
         Ok(RunHandle { run: adoptions.run, resumed: adoptions.resumed, tables })
+    }
+
+    async fn preview_run(&self, request: &RunRequest) -> Result<Option<Adoptions>> {
+        let mut connection = self.database.acquire().await?;
+        let is_installed: bool = sqlx::query_scalar(
+            "select to_regclass('migration_status.migration_work_items') is not null",
+        )
+        .fetch_one(&mut *connection)
+        .await
+        .map_err(ledger)?;
+        if !is_installed {
+            return Ok(None);
+        }
+        adopt(request, &adoption::known_tables(&mut connection, request).await?).map(Some)
     }
 
     async fn pin_snapshot(&self, run: RunId, source: &str, moment: &Snapshot) -> Result<Snapshot> {
