@@ -37,8 +37,19 @@ impl ParquetFile {
     }
 
     /// Opens the file again for reading rows, with the footer that is known.
+    ///
+    /// # Errors
+    ///
+    /// [`code::SNAPSHOT_EXPIRED`] when it is not the same file any more.
     pub(super) fn reader(&self) -> Result<File> {
-        File::open(&self.path).map_err(|cause| unreadable(&self.path, cause))
+        let file = File::open(&self.path).map_err(|cause| unreadable(&self.path, cause))?;
+        let found = fingerprint(&file).map_err(|cause| damaged(&self.path, cause))?;
+        if found == self.fingerprint {
+            return Ok(file);
+        }
+        Err(Error::new(code::SNAPSHOT_EXPIRED, "A file has changed since it was planned")
+            .with("file", self.path.display())
+            .with_hint("leave files alone while they are loaded; start anew with --no-resume"))
     }
 
     pub(super) fn arrow_schema(&self) -> &SchemaRef {

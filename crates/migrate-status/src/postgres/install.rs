@@ -83,8 +83,14 @@ impl PgStatusStore {
         }
         lock(&mut connection).await?;
         let outcome = create(&mut connection).await;
-        unlock(&mut connection).await?;
-        outcome
+        // What went wrong first is what counts; a connection that cannot unlock keeps nothing.
+        match unlock(&mut connection).await {
+            Ok(()) => outcome,
+            Err(error) => {
+                drop(connection.detach());
+                outcome.and(Err(error))
+            }
+        }
     }
 }
 
