@@ -5,3 +5,4 @@ mod failures;
 mod planning;
 mod resuming;
 mod support;
+mod three_ways;
