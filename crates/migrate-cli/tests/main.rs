@@ -4,5 +4,6 @@
 mod bad_input;
 mod copying;
 mod crashes;
+mod plans;
 mod support;
 mod validating;

@@ -27,14 +27,17 @@ pub enum Buckets {
     /// The same for times down to the hour; the rows of an hour with more are in even buckets
     /// within it.
     Hours,
+    /// At each start of a unit in which there are rows, however many they are: for strategies that
+    /// follow the calendar and not the rows.
+    Each(CalendarUnit),
 }
 
 impl Buckets {
-    /// The units of the calendar at which buckets may begin, the longest first.
+    /// The units of the calendar from which the rows choose, the longest first.
     pub const fn units(self) -> &'static [CalendarUnit] {
         use CalendarUnit::{Day, Hour, Month, Year};
         match self {
-            Self::Even => &[],
+            Self::Even | Self::Each(_) => &[],
             Self::Days => &[Year, Month, Day],
             Self::Hours => &[Year, Month, Day, Hour],
         }
@@ -134,7 +137,18 @@ impl<'a> HistogramRequest<'a> {
             .filter_map(|ties| Some((ties.first()?.key.as_ref()?, ties.len() as u64)))
             .map(|(key, rows)| Run { key, rows })
             .collect();
-        self.divide(&runs, self.buckets.units(), None, &mut histogram.buckets);
+        match self.buckets {
+            Buckets::Each(unit) => {
+                let starts =
+                    runs.chunk_by(|left, right| unit.start(left.key) == unit.start(right.key));
+                histogram.buckets.extend(starts.filter_map(|together| {
+                    let first = unit.start(together.first()?.key)?;
+                    let rows = together.iter().map(|run| run.rows).sum();
+                    Some(KeyBucket { first, rows, is_single: false })
+                }));
+            }
+            buckets => self.divide(&runs, buckets.units(), None, &mut histogram.buckets),
+        }
         histogram
     }
 
@@ -303,6 +317,21 @@ mod tests {
             bucket("2024-01-01", 2, false),
             bucket("2024-02-03", 5, true),
             bucket("2024-02-04", 1, false),
+        ];
+        assert_eq!(buckets(&request.count(&[rows]).expect("counts")[0]), expected);
+    }
+
+    #[test]
+    fn each_unit_with_rows_can_be_a_bucket() {
+        let rows = batch([("k", Arc::new(Date32Array::from(vec![-1, 0, 1, 31, 31, 400])))]);
+        let key = "k".into();
+        let months = Buckets::Each(CalendarUnit::Month);
+        let request = HistogramRequest::new(&key, depth(1)).with_buckets(months);
+        let expected = [
+            bucket("1969-12-01", 1, false),
+            bucket("1970-01-01", 2, false),
+            bucket("1970-02-01", 2, false),
+            bucket("1971-02-01", 1, false),
         ];
         assert_eq!(buckets(&request.count(&[rows]).expect("counts")[0]), expected);
     }

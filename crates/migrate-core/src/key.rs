@@ -77,6 +77,11 @@ impl Key {
         Self { column: column.into(), read_as: Reading::Hash(canonical) }
     }
 
+    /// Whether the key of a row can be NULL.
+    pub const fn can_be_null(&self) -> bool {
+        !matches!(self.read_as, Reading::Hash(_))
+    }
+
     /// The key of one value.
     pub fn read(&self, value: Option<Scalar>) -> Option<Scalar> {
         match (self.read_as, value) {

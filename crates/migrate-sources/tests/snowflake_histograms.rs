@@ -4,7 +4,9 @@
 use std::num::NonZeroU64;
 
 use migrate_core::arrow::array::{AsArray, RecordBatch};
-use migrate_core::{Buckets, Canonical, HistogramRequest, Key, Predicate, SourceTable, TableSize};
+use migrate_core::{
+    Buckets, CalendarUnit, Canonical, HistogramRequest, Key, Predicate, SourceTable, TableSize,
+};
 use snowflake_double::{Double, Table, Type, Value};
 
 use crate::snowflake_support::{double, everything, open, read};
@@ -95,7 +97,9 @@ async fn snowflake_counts_as_we_do() {
     ]
     .map(|key| (key, Buckets::Even));
     let times = ["NTZ", "LTZ", "TZ"].map(|name| (Key::from(name), Buckets::Hours));
-    let keys = plain.into_iter().chain(computed).chain(times).chain([("D".into(), Buckets::Days)]);
+    let days = [Buckets::Days, Buckets::Each(CalendarUnit::Month)].map(|by| ("D".into(), by));
+    let hours = ["NTZ", "TZ"].map(|name| (name.into(), Buckets::Each(CalendarUnit::Hour)));
+    let keys = plain.into_iter().chain(computed).chain(times).chain(days).chain(hours);
     let mut statements = 0;
     for (key, buckets) in keys {
         for depth in [1, 2, 5, 40, 1_000] {

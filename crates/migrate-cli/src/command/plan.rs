@@ -63,6 +63,9 @@ fn render(page: &mut Page, planned: &PlannedTable, chunks_shown: usize) {
     let moment = plan.snapshot.as_ref().map_or("each chunk's own moment", Snapshot::as_str);
     page.field("as of", moment);
     page.field("strategy", &format!("{}: {}", plan.strategy, plan.rationale));
+    if !plan.order.is_empty() {
+        page.field("order", &format!("rows of a chunk by {}", listed(&plan.order)));
+    }
     let rows = plan
         .estimated_rows
         .map_or_else(|| "an unknown number of rows".to_owned(), |rows| count(rows, "row"));

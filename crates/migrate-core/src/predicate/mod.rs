@@ -88,6 +88,7 @@ impl Predicate {
         let nulls = parts.remove(0);
         match parts.first_mut() {
             Some(Self::Range { lower: None, upper: None, .. }) => vec![Self::All],
+            Some(Self::Range { key, .. }) if !key.can_be_null() => parts,
             Some(first) => {
                 let range = std::mem::replace(first, Self::All);
                 *first = Self::Or { terms: vec![range, nulls] };
@@ -196,6 +197,13 @@ mod tests {
         let texts: Vec<_> = parts.iter().map(ToString::to_string).collect();
         assert_eq!(texts, ["(\"k\" < 10 or \"k\" is null)", "10 <= \"k\" < 20", "\"k\" >= 20"]);
         assert_eq!(Predicate::partition(key(), &[]), [Predicate::All]);
+    }
+
+    #[test]
+    fn a_hash_is_never_null() {
+        let parts = Predicate::partition(Key::hash_of("k", crate::Canonical::Text), &[7.into()]);
+        let texts: Vec<_> = parts.iter().map(ToString::to_string).collect();
+        assert_eq!(texts, ["hash(\"k\") < 7", "hash(\"k\") >= 7"]);
     }
 
     #[test]

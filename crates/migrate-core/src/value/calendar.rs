@@ -1,11 +1,13 @@
 //! Units of the calendar.
 
 use chrono::{DateTime, Datelike, NaiveDate};
+use serde::{Deserialize, Serialize};
 
 use super::{EpochDay, EpochTime, Scalar};
 
 /// A unit in which people look at a calendar.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum CalendarUnit {
     /// A calendar year.
     Year,

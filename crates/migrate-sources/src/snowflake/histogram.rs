@@ -6,8 +6,8 @@
 use migrate_core::arrow::array::RecordBatch;
 use migrate_core::value::for_each_scalar;
 use migrate_core::{
-    CalendarUnit, ColumnName, ColumnType, Error, HistogramRequest, Key, KeyBucket, KeyHistogram,
-    Reading, Result, Scalar, SqlBuilder, TableSchema, code,
+    Buckets, CalendarUnit, ColumnName, ColumnType, Error, HistogramRequest, Key, KeyBucket,
+    KeyHistogram, Reading, Result, Scalar, SqlBuilder, TableSchema, code,
 };
 
 use super::statement::counts;
@@ -25,6 +25,7 @@ pub(super) fn render(
 ) -> Result<()> {
     let groups: Vec<String> = (0..request.within.len()).map(|at| format!("G{at}")).collect();
     let units = request.buckets.units();
+    let has_units = request.buckets != Buckets::Even;
     // The last column lets a truncated answer be noticed.
     sql.text("SELECT ");
     each(sql, &groups);
@@ -55,7 +56,7 @@ pub(super) fn render(
     each(sql, &groups);
     sql.text("\"K\"))) GROUP BY ");
     each(sql, &groups);
-    if !units.is_empty() {
+    if has_units {
         sql.text("\"T\", ");
     }
     sql.text("\"B\", \"S\") ORDER BY ");
@@ -119,6 +120,13 @@ fn window_columns(sql: &mut SqlBuilder, groups: &[String], units: &[CalendarUnit
 fn bucket_columns(sql: &mut SqlBuilder, request: &HistogramRequest<'_>, units: &[CalendarUnit]) {
     let depth = request.depth_rows.to_string();
     sql.text("\"N\", \"P\", ");
+    if let Buckets::Each(unit) = request.buckets {
+        start(sql, unit);
+        sql.text(" AS \"T\", CASE WHEN \"K\" IS NULL THEN -1 ELSE 0 END AS \"B\", ");
+        start(sql, unit);
+        sql.text(" AS \"F\", 0 AS \"S\"");
+        return;
+    }
     if let Some((last, longer)) = units.split_last() {
         let fits = format!("\"U{}\" <= {depth}", longer.len());
         let unit = |sql: &mut SqlBuilder| {
