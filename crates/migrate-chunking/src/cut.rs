@@ -163,7 +163,9 @@ impl Piece {
             .map(|(part, pack)| Self {
                 predicate: self.predicate.clone().and(part),
                 rows: Some(pack.rows),
-                values: pack.single.map(|value| values.iter().cloned().chain([value]).collect()),
+                values: pack
+                    .single
+                    .map(|OneValue(value)| values.iter().cloned().chain([value]).collect()),
             })
             .collect()
     }
@@ -189,8 +191,12 @@ struct Pack {
     rows: u64,
     is_null_only: bool,
     /// The one value of all its rows, NULL included, if they are too many.
-    single: Option<Option<Scalar>>,
+    single: Option<OneValue>,
 }
+
+/// The value of a key that many rows share; `None` for NULL.
+#[derive(Debug, PartialEq)]
+struct OneValue(Option<Scalar>);
 
 /// Packs neighbouring buckets up to the aimed rows. The packs are those of
 /// [`Predicate::partition`] in their order, or of `partition_nulls_apart` where the first is of
@@ -200,7 +206,7 @@ fn pack(histogram: &KeyHistogram, aim: NonZeroU64) -> Vec<Pack> {
     let mut open = Pack { rows: histogram.nulls, ..Pack::default() };
     let mut is_crowded = false;
     if histogram.nulls > aim.get() {
-        open.single = Some(None);
+        open.single = Some(OneValue(None));
         if histogram.buckets.is_empty() {
             return vec![open];
         }
@@ -222,7 +228,7 @@ fn pack(histogram: &KeyHistogram, aim: NonZeroU64) -> Vec<Pack> {
         has_begun = true;
         open.rows += bucket.rows;
         is_crowded = is_too_big;
-        open.single = is_too_big.then(|| Some(bucket.first.clone()));
+        open.single = is_too_big.then(|| OneValue(Some(bucket.first.clone())));
     }
     packs.push(open);
     packs
@@ -290,9 +296,8 @@ mod tests {
             rows: *rows,
             is_single: *rows > aim,
         });
-        let mut histogram = KeyHistogram::default();
-        histogram.nulls = nulls;
-        histogram.buckets = buckets.collect();
+        let histogram =
+            KeyHistogram { nulls, buckets: buckets.collect(), ..KeyHistogram::default() };
         pack(&histogram, NonZeroU64::new(aim).expect("not zero"))
     }
 
@@ -311,7 +316,7 @@ mod tests {
     #[test]
     fn a_crowded_key_is_alone() {
         let single = |first: Option<i64>, value: i64, rows| Pack {
-            single: Some(Some(value.into())),
+            single: Some(OneValue(Some(value.into()))),
             ..plain(first, rows)
         };
         let packs = packed(0, &[(10, 3), (20, 9), (30, 3)], 8);
@@ -323,9 +328,10 @@ mod tests {
 
     #[test]
     fn many_nulls_are_alone() {
-        let nulls = Pack { rows: 9, is_null_only: true, single: Some(None), ..Pack::default() };
+        let nulls =
+            Pack { rows: 9, is_null_only: true, single: Some(OneValue(None)), ..Pack::default() };
         assert_eq!(packed(9, &[(10, 3), (20, 6)], 8), [nulls, plain(None, 3), plain(Some(20), 6)]);
-        let only_nulls = Pack { rows: 9, single: Some(None), ..Pack::default() };
+        let only_nulls = Pack { rows: 9, single: Some(OneValue(None)), ..Pack::default() };
         assert_eq!(packed(9, &[], 8), [only_nulls]);
     }
 }

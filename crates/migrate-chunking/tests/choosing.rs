@@ -32,7 +32,7 @@ async fn the_column_decides() {
         (Key::column("day"), "date_range"),
         (Key::column("bytes"), "single"),
     ] {
-        let plan = plan(&Auto {}, &rows, &[key.clone()], 5_000).await;
+        let plan = plan(&Auto {}, &rows, std::slice::from_ref(&key), 5_000).await;
         assert_eq!(plan.strategy, strategy, "{key}");
         assert_eq!(true_counts(&plan, &rows).iter().sum::<u64>(), 20_000);
         let why =

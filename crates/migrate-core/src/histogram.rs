@@ -157,7 +157,7 @@ impl<'a> HistogramRequest<'a> {
         &self,
         runs: &[Run<'_>],
         units: &[CalendarUnit],
-        start: Option<Scalar>,
+        start: Option<&Scalar>,
         into: &mut Vec<KeyBucket>,
     ) {
         let Some((unit, finer)) = units.split_first() else {
@@ -170,12 +170,12 @@ impl<'a> HistogramRequest<'a> {
                 Some(first) if rows <= self.depth_rows.get() => {
                     into.push(KeyBucket { first, rows, is_single: false });
                 }
-                start => self.divide(together, finer, start, into),
+                start => self.divide(together, finer, start.as_ref(), into),
             }
         }
     }
 
-    fn divide_evenly(&self, runs: &[Run<'_>], start: Option<Scalar>, into: &mut Vec<KeyBucket>) {
+    fn divide_evenly(&self, runs: &[Run<'_>], start: Option<&Scalar>, into: &mut Vec<KeyBucket>) {
         let mut last = None;
         let mut rank = 0;
         for run in runs {
@@ -184,9 +184,8 @@ impl<'a> HistogramRequest<'a> {
             match into.last_mut() {
                 Some(bucket) if number == last => bucket.rows += run.rows,
                 _ => {
-                    let first = start.clone().filter(|_| rank == 0 && !is_single);
-                    let first = first.unwrap_or_else(|| run.key.clone());
-                    into.push(KeyBucket { first, rows: run.rows, is_single });
+                    let first = start.filter(|_| rank == 0 && !is_single).unwrap_or(run.key);
+                    into.push(KeyBucket { first: first.clone(), rows: run.rows, is_single });
                 }
             }
             last = number;

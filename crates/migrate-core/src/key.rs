@@ -85,11 +85,10 @@ impl Key {
     /// The key of one value.
     pub fn read(&self, value: Option<Scalar>) -> Option<Scalar> {
         match (self.read_as, value) {
-            (Reading::Value, value) => value,
             (Reading::Number, Some(Scalar::Text(text))) => {
                 Decimal::whole_number_in(&text).map(Scalar::Number)
             }
-            (Reading::Number, value) => value,
+            (Reading::Value | Reading::Number, value) => value,
             (Reading::Hash(_), None) => Some(0.into()),
             (Reading::Hash(_), Some(value)) => Some(i64::from(hash(&value)).into()),
         }

@@ -1,5 +1,5 @@
 //! The engine over in-memory components, and over ones that fail on purpose.
-#![expect(clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![expect(clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
 
 mod failures;
 mod planning;

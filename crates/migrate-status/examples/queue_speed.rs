@@ -55,7 +55,7 @@ async fn main() -> Result<()> {
         let store = &store;
         async move {
             let mut claimed = Vec::new();
-            let ttl = Duration::from_secs(300);
+            let ttl = Duration::from_mins(5);
             while let Claim::Leased(lease) =
                 store.claim(table, WorkKind::Chunk, &worker, ttl).await?
             {
