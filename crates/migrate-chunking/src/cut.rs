@@ -204,7 +204,6 @@ struct OneValue(Option<Scalar>);
 fn pack(histogram: &KeyHistogram, aim: NonZeroU64) -> Vec<Pack> {
     let mut packs = Vec::new();
     let mut open = Pack { rows: histogram.nulls, ..Pack::default() };
-    let mut is_crowded = false;
     if histogram.nulls > aim.get() {
         open.single = Some(OneValue(None));
         if histogram.buckets.is_empty() {
@@ -216,9 +215,8 @@ fn pack(histogram: &KeyHistogram, aim: NonZeroU64) -> Vec<Pack> {
     }
     let mut has_begun = false;
     for bucket in &histogram.buckets {
-        let is_too_big = bucket.is_single && bucket.rows > aim.get();
-        let is_full = open.rows > 0 && open.rows + bucket.rows > aim.get();
-        if is_full || (open.rows > 0 && (is_too_big || is_crowded)) {
+        // A bucket with more rows than aimed at is alone: nothing fits before it or after it.
+        if open.rows > 0 && open.rows + bucket.rows > aim.get() {
             packs.push(std::mem::take(&mut open));
             has_begun = true;
         }
@@ -227,8 +225,8 @@ fn pack(histogram: &KeyHistogram, aim: NonZeroU64) -> Vec<Pack> {
         }
         has_begun = true;
         open.rows += bucket.rows;
-        is_crowded = is_too_big;
-        open.single = is_too_big.then(|| OneValue(Some(bucket.first.clone())));
+        let is_crowd = bucket.is_single && bucket.rows > aim.get();
+        open.single = is_crowd.then(|| OneValue(Some(bucket.first.clone())));
     }
     packs.push(open);
     packs

@@ -136,6 +136,28 @@ async fn plans_read_as_they_should() {
 }
 
 #[tokio::test]
+async fn files_are_cut_at_their_row_groups() {
+    let target = "create table weather (origin text, temp double precision)";
+    let world = World::new(Double::builder(), target).await;
+    let folder: PathBuf = [env!("CARGO_MANIFEST_DIR"), "demo"].iter().collect();
+    let mut config = world.config(&json!([{
+        "source": "weather", "target": "weather", "batch_size": 10_000,
+    }]));
+    let source = &mut config["sources"][0];
+    for key in ["source_sf_database", "source_sf_schema"] {
+        source.as_object_mut().expect("an object").remove(key);
+    }
+    source["type"] = json!("parquet");
+    source["path"] = json!(folder);
+    world.write_config(&config);
+    let ended = world.run(&["plan"]).await;
+    assert_eq!(ended.code, Some(0), "{}{}", ended.stdout, ended.stderr);
+    let folder = folder.display().to_string();
+    let found = settled(&ended.stdout, &world.database_name()).replace(&folder, "[folder]");
+    check("row_groups", &found);
+}
+
+#[tokio::test]
 async fn what_cannot_be_cut_so_is_refused_with_the_next_step() {
     let world = World::new(Double::builder().table(events()), TARGET).await;
     for (table, said) in [

@@ -4,7 +4,6 @@ use std::num::NonZeroU64;
 
 use migrate_core::{
     ChunkPlan, ColumnPair, ColumnType, Error, ErrorKind, Extent, PlanInput, Predicate, Result,
-    TableSchema,
 };
 
 use crate::job::TableJob;
@@ -67,17 +66,21 @@ async fn aimed_rows(job: &TableJob, ends: &Ends, columns: &[ColumnPair]) -> Resu
     if let Some(rows) = job.chunk_rows {
         return Ok(rows);
     }
-    let kept = ends.source.size().await?.row_bytes().unwrap_or(0);
-    // What a source keeps may be compressed, and may hold columns that nobody reads.
-    let row_bytes = kept.max(width(ends.source.schema(), columns)).max(1);
+    let kept = ends.source.size().await?.row_bytes();
+    Ok(rows_of(kept, width(columns)))
+}
+
+/// Rows of a chunk of reasonable size. What a source keeps may be compressed, and may hold columns
+/// that nobody reads: the larger guess counts.
+fn rows_of(kept_bytes: Option<u64>, width_bytes: u64) -> NonZeroU64 {
+    let row_bytes = kept_bytes.unwrap_or(0).max(width_bytes).max(1);
     let rows = NonZeroU64::new(AIMED_BYTES / row_bytes).unwrap_or(NonZeroU64::MIN);
-    Ok(rows.min(PlanInput::DEFAULT_CHUNK_ROWS))
+    rows.min(PlanInput::DEFAULT_CHUNK_ROWS)
 }
 
 /// About how many bytes the columns of a row take while they travel.
-fn width(schema: &TableSchema, columns: &[ColumnPair]) -> u64 {
-    let types = columns.iter().filter_map(|pair| schema.column(&pair.source));
-    types.map(|column| column_width(&column.column_type)).sum()
+fn width(columns: &[ColumnPair]) -> u64 {
+    columns.iter().map(|pair| column_width(&pair.column_type)).sum()
 }
 
 fn column_width(column_type: &ColumnType) -> u64 {
@@ -97,5 +100,24 @@ fn column_width(column_type: &ColumnType) -> u64 {
         ColumnType::Text { max_chars: Some(most) } => TEXT.min(u64::from(*most)),
         ColumnType::Json => DOCUMENT,
         _ => TEXT,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chunk_is_250_000_rows_or_64_mib() {
+        for (kept, width, rows) in [
+            (None, 0, 250_000),
+            (None, 100, 250_000),
+            (None, 1 << 10, 65_536),
+            (Some(1 << 20), 100, 64),
+            (Some(10), 1 << 20, 64),
+            (Some(1 << 40), 8, 1),
+        ] {
+            assert_eq!(rows_of(kept, width).get(), rows, "{kept:?} {width}");
+        }
     }
 }

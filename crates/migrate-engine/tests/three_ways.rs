@@ -29,7 +29,7 @@ use sqlx::Row as _;
 
 const CASES: u32 = 6;
 /// Name, type in PostgreSQL.
-const COLUMNS: [(&str, &str); 10] = [
+const COLUMNS: [(&str, &str); 11] = [
     ("N", "integer"),
     ("ID", "numeric(38,0)"),
     ("DEC", "numeric(38,10)"),
@@ -40,10 +40,11 @@ const COLUMNS: [(&str, &str); 10] = [
     ("NTZ", "timestamp"),
     ("LTZ", "timestamptz"),
     ("TZ", "timestamptz"),
+    ("B", "boolean"),
 ];
 
 /// The cells of a row beside its number, as text.
-type Cells = [Option<String>; 9];
+type Cells = [Option<String>; 10];
 
 fn cells() -> impl Strategy<Value = Cells> {
     let id = prop_oneof![
@@ -77,8 +78,9 @@ fn cells() -> impl Strategy<Value = Cells> {
         some(time().boxed()),
         some(time().prop_map(|time| format!("{time} +00:00")).boxed()),
         some((time(), offset).prop_map(|(time, offset)| format!("{time} {offset}")).boxed()),
+        option::of(prop_oneof!["true", "false"]),
     )
-        .prop_map(|(a, b, c, d, e, f, g, h, i)| [a, b, c, d, e, f, g, h, i])
+        .prop_map(|(a, b, c, d, e, f, g, h, i, j)| [a, b, c, d, e, f, g, h, i, j])
 }
 
 /// Rows that come after the plan, beyond everything that it has seen.
@@ -97,6 +99,7 @@ fn late() -> Vec<Cells> {
         ["-", "0001-01-01 00:00:00", "9999-12-31 23:59:59.999999"],
         ["-", "0001-01-01 00:00:00 +00:00", "9999-12-31 23:59:59.999999 +00:00"],
         ["-", "0001-01-02 00:00:00 +10:00", "9999-12-30 23:59:59.999999 -10:00"],
+        ["-", "false", "true"],
     ];
     let row = |at: usize| rows.map(|values| (at > 0).then(|| values[at].to_owned()));
     (0..3).map(row).collect()
@@ -110,6 +113,7 @@ fn strategies() -> Vec<(Box<dyn ChunkingStrategy>, Vec<Key>)> {
         (Box::new(NumericRange {}), vec!["F".into()]),
         (Box::new(NumericRange {}), vec![Key::number_in("NUM")]),
         (Box::new(GroupedValues {}), vec!["S".into()]),
+        (Box::new(GroupedValues {}), vec!["B".into(), "TZ".into()]),
         (Box::new(DateRange {}), vec!["D".into()]),
         (Box::new(DateRange {}), vec!["NTZ".into()]),
         (Box::new(DateRange {}), vec!["LTZ".into()]),
@@ -143,6 +147,7 @@ impl Both {
             Type::timestamp_ntz(9),
             Type::timestamp_ltz(9),
             Type::timestamp_tz(9),
+            Type::Boolean,
         ];
         let table = COLUMNS
             .into_iter()
@@ -300,6 +305,6 @@ fn chunks_cover_a_table_in_all_three_systems() {
     });
     outcome.unwrap_or_else(|failure| panic!("{failure}"));
     runtime.block_on(every_row_has_one_home(&both, &[], 1));
-    let nulls = vec![const { [const { None }; 9] }; 7];
+    let nulls = vec![const { [const { None }; 10] }; 7];
     runtime.block_on(every_row_has_one_home(&both, &nulls, 2));
 }
