@@ -27,7 +27,9 @@ examples: ## Run each example
 	$(CARGO) build --workspace --examples
 	set -e; for example in examples/*.rs; do \
 	  echo "-- $$example"; \
-	  $${CARGO_TARGET_DIR:-target}/debug/examples/$$(basename $$example .rs); \
+	  name=$$(basename $$example .rs); \
+	  case $$name in custom_strategy) arguments=--help;; *) arguments=;; esac; \
+	  $${CARGO_TARGET_DIR:-target}/debug/examples/$$name $$arguments; \
 	done
 
 demo: ## Five tables from a stand-in for Snowflake into a private PostgreSQL

@@ -1,14 +1,28 @@
 //! The strategy that chooses a strategy.
 
 use async_trait::async_trait;
-use migrate_core::{ChunkPlan, ChunkingStrategy, PlanInput, Result};
+use migrate_core::{
+    ChunkPlan, ChunkingStrategy, ColumnType, Extent, Key, PlanInput, Predicate, Result,
+};
 use serde::Deserialize;
 
+use crate::cut::order_of;
+use crate::date_range::DateRange;
+use crate::grouped_values::GroupedValues;
 use crate::numeric_range::NumericRange;
 use crate::row_groups::RowGroups;
 use crate::single::Single;
 
-/// Decides by what the table is made of and by its chunking columns, and says why in the plan.
+/// A table with fewer rows is copied in about the time that cutting it takes.
+const SMALL_ROWS: u64 = 10_000;
+
+/// Decides as someone would who knows the table, and says why in the plan:
+///
+/// 1. files are read by their row groups;
+/// 2. a table with fewer than 10,000 rows is one chunk, unless `batch_size` asks for smaller ones;
+/// 3. else it is cut by its chunking columns,
+/// 4. else by its primary key, its clustering key or its watermark,
+/// 5. else it is one chunk, which is streamed.
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Auto {}
@@ -23,13 +37,81 @@ impl ChunkingStrategy for Auto {
         if !input.table.objects().await?.is_empty() {
             return RowGroups {}.plan(input).await;
         }
-        let Some(key) = input.keys.first() else { return Single {}.plan(input).await };
-        let column = input.table.schema().require(key)?;
-        if NumericRange::takes(&column.column_type) {
-            return NumericRange {}.plan(input).await;
+        if input.table.size().await?.rows.is_some_and(|rows| is_small(rows, &input)) {
+            return whole(&input, "it is small").await;
         }
-        let mut plan = Single {}.plan(input).await?;
-        plan.rationale = format!("one chunk: {key} is {}, not numeric", column.native_type);
-        Ok(plan)
+        let (keys, why) = keys(&input).await?;
+        let Some(first) = keys.first() else { return whole(&input, &why).await };
+        let column = input.table.schema().require(&first.column)?;
+        let Some(strategy) = strategy(&column.column_type, first) else {
+            let why = format!("{first} is {}, by which nothing is cut", column.native_type);
+            return whole(&input, &why).await;
+        };
+        let plan = strategy.plan(input.with_keys(&keys)).await?;
+        Ok(match plan.estimated_rows() {
+            Some(rows) if plan.chunks.len() > 1 && is_small(rows, &input) => in_one(rows),
+            _ => said(plan, &why),
+        })
     }
+}
+
+fn is_small(rows: u64, input: &PlanInput<'_>) -> bool {
+    rows < SMALL_ROWS && rows <= input.chunk_rows.get()
+}
+
+/// The keys to cut by, and why these.
+async fn keys(input: &PlanInput<'_>) -> Result<(Vec<Key>, String)> {
+    if !input.keys.is_empty() {
+        return Ok((input.keys.to_vec(), "its chunking columns".into()));
+    }
+    let declared = input.table.declared_keys().await?;
+    let watermark = input.fallback.cloned();
+    let candidates = [
+        (declared.primary, "its primary key"),
+        (declared.clustering, "its clustering key"),
+        (watermark.into_iter().collect(), "its watermark"),
+    ];
+    for (columns, what) in candidates {
+        let mut usable = Vec::new();
+        for column in columns {
+            // A column without an order ends the key; those before it still cut.
+            let column_type = &input.table.schema().require(&column)?.column_type;
+            if order_of(column_type).is_none() {
+                break;
+            }
+            usable.push(Key::column(column));
+        }
+        if !usable.is_empty() {
+            return Ok((usable, format!("{what}, as no chunking columns are set")));
+        }
+    }
+    Ok((Vec::new(), "no key is known; set chunking_columns to cut it".into()))
+}
+
+fn strategy(column_type: &ColumnType, key: &Key) -> Option<Box<dyn ChunkingStrategy>> {
+    if NumericRange::takes(column_type, key) {
+        Some(Box::new(NumericRange {}))
+    } else if GroupedValues::takes(column_type, key) {
+        Some(Box::new(GroupedValues {}))
+    } else if DateRange::takes(column_type, key) {
+        Some(Box::new(DateRange {}))
+    } else {
+        None
+    }
+}
+
+async fn whole(input: &PlanInput<'_>, why: &str) -> Result<ChunkPlan> {
+    Ok(said(Single {}.plan(*input).await?, why))
+}
+
+/// A table that turned out to be small once its filter was applied.
+fn in_one(rows: u64) -> ChunkPlan {
+    let everything = Extent::Rows { predicate: Predicate::All };
+    let plan = ChunkPlan::new(Single {}.name(), Single::RATIONALE, [(everything, Some(rows))]);
+    said(plan, "it is small")
+}
+
+fn said(mut plan: ChunkPlan, why: &str) -> ChunkPlan {
+    plan.rationale = format!("{} ({why})", plan.rationale);
+    plan
 }

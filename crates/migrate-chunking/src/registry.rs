@@ -8,7 +8,7 @@ use migrate_core::{ChunkingStrategy, Error, ErrorKind, Result, closest};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::{Auto, NumericRange, RowGroups, Single};
+use crate::{Auto, DateRange, GroupedValues, HashBucket, NumericRange, RowGroups, Single};
 
 type Factory = dyn Fn(Value) -> Result<Arc<dyn ChunkingStrategy>> + Send + Sync;
 
@@ -31,6 +31,9 @@ impl StrategyRegistry {
             .with::<Auto>("auto")
             .with::<Single>("single")
             .with::<NumericRange>("numeric_range")
+            .with::<GroupedValues>("grouped_values")
+            .with::<DateRange>("date_range")
+            .with::<HashBucket>("hash_bucket")
             .with::<RowGroups>("row_groups")
     }
 
@@ -104,7 +107,9 @@ mod tests {
     #[test]
     fn a_miss_lists_the_known_names() {
         let error = StrategyRegistry::with_builtins().build("calendar", None).expect_err("unknown");
-        assert_eq!(error.hint(), Some("use one of: auto, numeric_range, row_groups, single"));
+        let hint = "use one of: auto, date_range, grouped_values, hash_bucket, numeric_range, \
+                    row_groups, single";
+        assert_eq!(error.hint(), Some(hint));
     }
 
     #[test]

@@ -10,6 +10,10 @@ use serde::Deserialize;
 #[serde(deny_unknown_fields)]
 pub struct Single {}
 
+impl Single {
+    pub(crate) const RATIONALE: &str = "one chunk for the whole table";
+}
+
 #[async_trait]
 impl ChunkingStrategy for Single {
     fn name(&self) -> &'static str {
@@ -19,6 +23,6 @@ impl ChunkingStrategy for Single {
     async fn plan(&self, input: PlanInput<'_>) -> Result<ChunkPlan> {
         let rows = input.table.count(input.filter).await?;
         let everything = Extent::Rows { predicate: Predicate::All };
-        Ok(ChunkPlan::new(self.name(), "one chunk for the whole table", [(everything, Some(rows))]))
+        Ok(ChunkPlan::new(self.name(), Self::RATIONALE, [(everything, Some(rows))]))
     }
 }

@@ -4,6 +4,7 @@
 mod bad_input;
 mod copying;
 mod crashes;
+mod plans;
 mod support;
 mod taking_over;
 mod validating;

@@ -46,6 +46,10 @@ impl World {
         Self { double: double.expect("starts"), folder, settings, pool, database }
     }
 
+    pub(crate) fn database_name(&self) -> String {
+        self.settings.database.clone()
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }

@@ -90,6 +90,8 @@ pub struct ChunkPlan {
     pub strategy: String,
     /// Why it was cut like this, for people.
     pub rationale: String,
+    /// What the operator should know of the keys.
+    pub notes: Vec<String>,
     /// The chunks: disjoint, and together the whole filtered table, NULL keys included.
     pub chunks: Vec<Chunk>,
 }
@@ -107,7 +109,8 @@ impl ChunkPlan {
                 Chunk::new(ChunkId(number), extent).with_rows(rows, rows)
             })
             .collect();
-        Self { strategy: strategy.into(), rationale: rationale.into(), chunks }
+        let notes = Vec::new();
+        Self { strategy: strategy.into(), rationale: rationale.into(), notes, chunks }
     }
 
     /// One chunk per predicate, uncounted.

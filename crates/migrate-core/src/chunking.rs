@@ -7,6 +7,7 @@ use async_trait::async_trait;
 
 use crate::chunk::ChunkPlan;
 use crate::error::Result;
+use crate::key::Key;
 use crate::name::ColumnName;
 use crate::predicate::Predicate;
 use crate::source::SourceTable;
@@ -52,8 +53,11 @@ pub trait ChunkingStrategy: fmt::Debug + Send + Sync {
 pub struct PlanInput<'a> {
     /// The table.
     pub table: &'a dyn SourceTable,
-    /// The columns to cut by, most significant first; may be empty.
-    pub keys: &'a [ColumnName],
+    /// What to cut by, most significant first; may be empty. A value of the first that has too many
+    /// rows is cut by the second, and so on.
+    pub keys: &'a [Key],
+    /// A column that will do where nothing better is known, such as a watermark.
+    pub fallback: Option<&'a ColumnName>,
     /// The rows that will be read.
     pub filter: &'a Predicate,
     /// Rows to aim at per chunk.
@@ -66,13 +70,26 @@ impl<'a> PlanInput<'a> {
 
     /// Plans the whole table without keys, with the default size.
     pub fn new(table: &'a dyn SourceTable) -> Self {
-        Self { table, keys: &[], filter: &Predicate::All, chunk_rows: Self::DEFAULT_CHUNK_ROWS }
+        Self {
+            table,
+            keys: &[],
+            fallback: None,
+            filter: &Predicate::All,
+            chunk_rows: Self::DEFAULT_CHUNK_ROWS,
+        }
     }
 
-    /// Sets the columns to cut by.
+    /// Sets what to cut by.
     #[must_use]
-    pub fn with_keys(mut self, keys: &'a [ColumnName]) -> Self {
+    pub fn with_keys(mut self, keys: &'a [Key]) -> Self {
         self.keys = keys;
+        self
+    }
+
+    /// Sets the column that will do where nothing better is known.
+    #[must_use]
+    pub fn with_fallback(mut self, column: Option<&'a ColumnName>) -> Self {
+        self.fallback = column;
         self
     }
 

@@ -28,6 +28,8 @@ mod dialect;
 mod error;
 mod event;
 mod filter;
+mod histogram;
+mod key;
 #[cfg(feature = "memory")]
 pub mod memory;
 
@@ -56,6 +58,8 @@ pub use dialect::Dialect;
 pub use error::{BoxError, Error, ErrorKind, Report, Result, Retry};
 pub use event::{Event, Observer, Silent};
 pub use filter::check_filter;
+pub use histogram::{Buckets, HistogramRequest, KeyBucket, KeyHistogram};
+pub use key::{Canonical, Key, Reading};
 pub use name::{ColumnName, TableRef};
 pub use predicate::Predicate;
 pub use schema::{Column, Fill, TableSchema};
@@ -63,8 +67,8 @@ pub use sink::{
     CommitGuarantee, Fidelity, LoadPlan, Sink, SinkCapabilities, SinkTable, WriteMode, WriteSummary,
 };
 pub use source::{
-    BatchStream, KeyBucket, KeyHistogram, ObjectStat, Pushdown, ScanRequest, Snapshot, Source,
-    SourceTable,
+    BatchStream, DeclaredKeys, ObjectStat, Pushdown, ScanRequest, Snapshot, Source, SourceTable,
+    TableSize,
 };
 pub use sql::{SqlBuilder, SqlStatement};
 pub use status::{
@@ -74,7 +78,7 @@ pub use status::{
     WorkItem, WorkKind, WorkQueue, WorkerId, adopt,
 };
 pub use suggest::closest;
-pub use value::{Decimal, Float, Scalar};
+pub use value::{CalendarUnit, Decimal, Float, Scalar};
 
 // Compile-time guards: every extension point stays dyn-compatible.
 const _: Option<(&dyn Source, &dyn SourceTable)> = None;

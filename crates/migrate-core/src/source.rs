@@ -1,6 +1,5 @@
 //! Where rows come from.
 
-use std::cmp::Ordering;
 use std::fmt;
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -13,10 +12,11 @@ use serde::{Deserialize, Serialize};
 use crate::chunk::Extent;
 use crate::context::RunContext;
 use crate::error::Result;
+use crate::histogram::{HistogramRequest, KeyHistogram};
+use crate::key::Key;
 use crate::name::{ColumnName, TableRef};
 use crate::predicate::Predicate;
 use crate::schema::TableSchema;
-use crate::value::Scalar;
 
 /// Rows on their way. Dropping the stream ends the read and frees what it holds.
 pub type BatchStream = BoxStream<'static, Result<RecordBatch>>;
@@ -115,18 +115,57 @@ pub trait SourceTable: fmt::Debug + Send + Sync {
     /// As [`Source::check`]; `Unsupported` for a predicate that `pushdown` refuses.
     async fn count(&self, filter: &Predicate) -> Result<u64>;
 
-    /// Equi-depth histogram of a key: ascending buckets of about `depth_rows` rows, in one
-    /// statement. Equal keys are never split over two buckets.
+    /// Histograms of a key, in one statement: one, or one for each combination of values of the
+    /// columns that it is taken within.
     ///
     /// # Errors
     ///
     /// As [`count`](Self::count); `Unsupported` where keys of this type cannot be ordered.
+    async fn histograms(&self, request: &HistogramRequest<'_>) -> Result<Vec<KeyHistogram>>;
+
+    /// The histogram of a key over the whole filtered table; empty where no row matches.
+    ///
+    /// # Errors
+    ///
+    /// As [`histograms`](Self::histograms).
     async fn key_histogram(
         &self,
-        key: &ColumnName,
+        key: &Key,
         depth_rows: NonZeroU64,
         filter: &Predicate,
-    ) -> Result<KeyHistogram>;
+    ) -> Result<KeyHistogram> {
+        let request = HistogramRequest::new(key, depth_rows).with_filter(filter);
+        Ok(self.histograms(&request).await?.into_iter().next().unwrap_or_default())
+    }
+
+    /// About how large the whole table is, from what the source knows without reading it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Source::check`].
+    async fn size(&self) -> Result<TableSize> {
+        Ok(TableSize::default())
+    }
+
+    /// The columns by which the source itself orders or identifies rows.
+    ///
+    /// # Errors
+    ///
+    /// As [`Source::check`].
+    async fn declared_keys(&self) -> Result<DeclaredKeys> {
+        Ok(DeclaredKeys::default())
+    }
+
+    /// Whether a scan can hand out rows in an order that the caller asks for.
+    fn can_sort(&self) -> bool {
+        false
+    }
+
+    /// A statement with which a person sees the values of a column in the matching rows; `None`
+    /// where the source has no language for people.
+    fn statement_to_see(&self, _column: &ColumnName, _rows: &Predicate) -> Option<String> {
+        None
+    }
 
     /// The immutable objects that the table is made of; none where it is not made of objects.
     ///
@@ -168,6 +207,8 @@ pub struct ScanRequest {
     pub extent: Extent,
     /// The table's filter; applies to either kind of extent.
     pub filter: Predicate,
+    /// Columns by which the rows arrive in order, the most significant first; none for any order.
+    pub order: Vec<ColumnName>,
     /// The exact count that the caller holds the stream to. Where it is `None`, a source that
     /// cannot trust its own transport has to count by itself.
     pub expected_rows: Option<u64>,
@@ -186,6 +227,7 @@ impl ScanRequest {
             columns,
             extent,
             filter: Predicate::All,
+            order: Vec::new(),
             expected_rows: None,
             batch_rows: BATCH_ROWS,
             batch_bytes: BATCH_BYTES,
@@ -196,6 +238,13 @@ impl ScanRequest {
     #[must_use]
     pub fn with_filter(mut self, filter: Predicate) -> Self {
         self.filter = filter;
+        self
+    }
+
+    /// Sets the order of the rows. Only for tables that [can sort](SourceTable::can_sort).
+    #[must_use]
+    pub fn with_order(mut self, columns: Vec<ColumnName>) -> Self {
+        self.order = columns;
         self
     }
 
@@ -215,59 +264,6 @@ impl ScanRequest {
     }
 }
 
-/// Rows per range of a key, in buckets of about equal size.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct KeyHistogram {
-    /// Rows whose key is NULL.
-    pub nulls: u64,
-    /// Ascending; each reaches from its first key up to the next bucket's.
-    pub buckets: Vec<KeyBucket>,
-}
-
-impl KeyHistogram {
-    /// Counts keys that are at hand, for sources without a query language.
-    ///
-    /// A bucket starts where the rank of its first key passes a multiple of `depth_rows`, which is
-    /// what `floor((rank() over (order by key) - 1) / depth_rows)` says in SQL.
-    pub fn count(keys: impl IntoIterator<Item = Option<Scalar>>, depth_rows: NonZeroU64) -> Self {
-        let mut histogram = Self::default();
-        let mut present = Vec::new();
-        for key in keys {
-            match key {
-                Some(key) => present.push(key),
-                None => histogram.nulls += 1,
-            }
-        }
-        // Keys of one column are of one kind, so they have an order.
-        present.sort_by(|left, right| left.compare(right).unwrap_or(Ordering::Equal));
-        let mut bucket_number = None;
-        let mut rank = 0;
-        for (position, key) in (0_u64..).zip(&present) {
-            let previous =
-                position.checked_sub(1).and_then(|at| present.get(usize::try_from(at).ok()?));
-            if previous != Some(key) {
-                rank = position;
-            }
-            let number = Some(rank / depth_rows);
-            match histogram.buckets.last_mut() {
-                Some(bucket) if number == bucket_number => bucket.rows += 1,
-                _ => histogram.buckets.push(KeyBucket { first: key.clone(), rows: 1 }),
-            }
-            bucket_number = number;
-        }
-        histogram
-    }
-}
-
-/// One bucket of a [`KeyHistogram`].
-#[derive(Debug, Clone, PartialEq)]
-pub struct KeyBucket {
-    /// The smallest key in it.
-    pub first: Scalar,
-    /// Rows in it.
-    pub rows: u64,
-}
-
 /// One immutable object of a table, such as a Parquet file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObjectStat {
@@ -279,18 +275,27 @@ pub struct ObjectStat {
     pub row_group_rows: Vec<u64>,
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// About how large a table is. What a source does not know is absent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TableSize {
+    /// Rows, without any filter, perhaps of another moment than the one that is read.
+    pub rows: Option<u64>,
+    /// Bytes that the source keeps them in, perhaps compressed.
+    pub bytes: Option<u64>,
+}
 
-    #[test]
-    fn buckets_are_of_even_depth_and_never_split_ties() {
-        let keys = [1, 2, 2, 2, 2, 3, 4, 5].map(|key| Some(Scalar::from(key)));
-        let depth = NonZeroU64::new(2).expect("not zero");
-        let histogram = KeyHistogram::count(keys.into_iter().chain([None]), depth);
-        let buckets: Vec<_> =
-            histogram.buckets.iter().map(|bucket| (bucket.first.clone(), bucket.rows)).collect();
-        assert_eq!(buckets, [(1.into(), 5), (3.into(), 1), (4.into(), 2)]);
-        assert_eq!(histogram.nulls, 1);
+impl TableSize {
+    /// Bytes of an average row, if there are rows.
+    pub fn row_bytes(&self) -> Option<u64> {
+        self.bytes?.checked_div(self.rows?)
     }
+}
+
+/// Columns by which a source orders or identifies rows; empty where it declares none.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct DeclaredKeys {
+    /// The primary key.
+    pub primary: Vec<ColumnName>,
+    /// The columns by which rows lie together, up to the first that is an expression.
+    pub clustering: Vec<ColumnName>,
 }

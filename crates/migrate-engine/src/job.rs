@@ -9,6 +9,8 @@ use migrate_core::{
     TableRef, TableRequest, WriteMode,
 };
 
+use crate::chunk_column::ChunkColumn;
+
 /// One table to copy, with its settings. Start from [`TableJob::copy`] and add with `with_*`.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -41,9 +43,13 @@ pub struct TableJob {
     pub fidelity: FidelityPolicy,
     /// How the table is cut; one chunk where absent.
     pub strategy: Option<Arc<dyn ChunkingStrategy>>,
-    /// The columns to cut by.
-    pub chunk_keys: Vec<ColumnName>,
-    /// Rows to aim at per chunk; the strategy's default where absent.
+    /// The columns to cut by, the most significant first.
+    pub chunk_columns: Vec<ChunkColumn>,
+    /// A column that will do for cutting where nothing better is known, such as a watermark.
+    pub chunk_fallback: Option<ColumnName>,
+    /// Columns by which the rows of a chunk arrive in order; none for any order.
+    pub order: Vec<ColumnName>,
+    /// Rows to aim at per chunk; where absent, 250,000 or 64 MiB, whichever is less.
     pub chunk_rows: Option<NonZeroU64>,
     /// Most workers at this table at once; all of them where absent.
     pub max_workers: Option<NonZeroU32>,
@@ -106,7 +112,9 @@ impl TableJob {
             snapshot: SnapshotPolicy::default(),
             fidelity: FidelityPolicy::default(),
             strategy: None,
-            chunk_keys: Vec::new(),
+            chunk_columns: Vec::new(),
+            chunk_fallback: None,
+            order: Vec::new(),
             chunk_rows: None,
             max_workers: None,
             max_attempts: ATTEMPTS,
@@ -123,7 +131,7 @@ impl TableJob {
         keys: impl IntoIterator<Item = ColumnName>,
     ) -> Self {
         self.strategy = Some(strategy);
-        self.chunk_keys = keys.into_iter().collect();
+        self.chunk_columns = keys.into_iter().map(ChunkColumn::from).collect();
         self
     }
 

@@ -44,6 +44,8 @@
 pub mod assembly;
 mod budget;
 mod builder;
+mod chunk_column;
+mod cut;
 mod drain;
 mod group;
 mod heartbeat;
@@ -59,6 +61,7 @@ mod verify;
 mod work;
 
 pub use builder::MigrationBuilder;
+pub use chunk_column::{ChunkColumn, DeclaredKind};
 pub use job::{FidelityPolicy, NonemptyPolicy, SnapshotPolicy, TableJob};
 pub use migrate_core as core;
 pub use migration::Migration;

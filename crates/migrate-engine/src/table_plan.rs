@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use futures::future::try_join;
 use migrate_core::{
-    Chunk, ChunkPlan, ColumnMatch, ColumnName, Error, ErrorKind, Extent, Fidelity, LoadPlan,
-    PlanInput, Predicate, Pushdown, Result, RunId, SinkTable, Snapshot, SourceTable, TablePlan,
-    TableRef, WriteMode, code,
+    Chunk, ColumnMatch, ColumnName, Error, ErrorKind, Fidelity, LoadPlan, Predicate, Pushdown,
+    Result, RunId, SinkTable, Snapshot, SourceTable, TablePlan, TableRef, WriteMode, code,
 };
 
+use crate::cut::cut;
 use crate::job::{FidelityPolicy, NonemptyPolicy, SnapshotPolicy, TableJob};
 use crate::migration::Parts;
 
@@ -141,7 +141,8 @@ pub(crate) async fn plan_table(
     }
     refuse_second_copy(job, &ends, has_own_rows).await?;
     let referenced_by = if job.truncate { ends.sink.referenced_by().await? } else { Vec::new() };
-    let cut = cut(job, &ends).await?;
+    check_order(job, &ends)?;
+    let cut = cut(job, &ends, &matched.pairs, &mut notes).await?;
 
     let mut load = LoadPlan::append(matched.pairs);
     load.mode = job.mode.clone();
@@ -150,6 +151,7 @@ pub(crate) async fn plan_table(
     }
     let mut plan = TablePlan::new(job.from.clone(), job.to.clone(), load);
     plan.filter = job.filter.clone();
+    plan.order.clone_from(&job.order);
     plan.snapshot = ends.source.snapshot().cloned();
     plan.estimated_rows = cut.estimated_rows();
     plan.chunk_count = cut.chunks.len() as u64;
@@ -200,7 +202,11 @@ fn check_filter(job: &TableJob, ends: &Ends) -> Result<()> {
     refuse_unless_pushed(ends, &job.filter, job)
 }
 
-fn refuse_unless_pushed(ends: &Ends, predicate: &Predicate, job: &TableJob) -> Result<()> {
+pub(crate) fn refuse_unless_pushed(
+    ends: &Ends,
+    predicate: &Predicate,
+    job: &TableJob,
+) -> Result<()> {
     match ends.source.pushdown(predicate) {
         Pushdown::Exact => Ok(()),
         Pushdown::Unsupported => Err(Error::new(
@@ -210,6 +216,18 @@ fn refuse_unless_pushed(ends: &Ends, predicate: &Predicate, job: &TableJob) -> R
         .with("table", &job.from)
         .with_hint("remove `source_filter` from the table, or choose another chunking column")),
     }
+}
+
+fn check_order(job: &TableJob, ends: &Ends) -> Result<()> {
+    for column in &job.order {
+        ends.source.schema().require(column)?;
+    }
+    if job.order.is_empty() || ends.source.can_sort() {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Unsupported, "This source cannot sort: its rows come as they lie")
+        .with("table", &job.from)
+        .with_hint("remove `sort_columns`; to load sorted rows, write the files in that order"))
 }
 
 fn check_mode(job: &TableJob, ends: &Ends) -> Result<()> {
@@ -295,42 +313,6 @@ async fn refuse_second_copy(job: &TableJob, ends: &Ends, has_own_rows: bool) -> 
         "set \"truncate_onstart\": true to replace them, \"uniqueness_columns\" to merge by key, \
          or \"on_nonempty\": \"append\" to add to them",
     ))
-}
-
-async fn cut(job: &TableJob, ends: &Ends) -> Result<ChunkPlan> {
-    let mut plan = match &job.strategy {
-        Some(strategy) => {
-            let mut input = PlanInput::new(ends.source.as_ref())
-                .with_keys(&job.chunk_keys)
-                .with_filter(&job.filter);
-            if let Some(rows) = job.chunk_rows {
-                input = input.with_chunk_rows(rows);
-            }
-            strategy.plan(input).await?
-        }
-        None => {
-            let rows = ends.source.count(&job.filter).await?;
-            let everything = Extent::Rows { predicate: Predicate::All };
-            ChunkPlan::new("single", "one chunk for the whole table", [(everything, Some(rows))])
-        }
-    };
-    if plan.chunks.is_empty() {
-        return Err(Error::new(
-            ErrorKind::Internal,
-            format!("The chunking strategy {} returned no chunk", plan.strategy),
-        )
-        .with("table", &job.from)
-        .with_hint("an empty table needs one chunk too: report this to the strategy's author"));
-    }
-    for chunk in &plan.chunks {
-        if let Extent::Rows { predicate } = &chunk.extent {
-            refuse_unless_pushed(ends, predicate, job)?;
-        }
-    }
-    if ends.source.snapshot().is_none() {
-        plan.forget_exact_counts();
-    }
-    Ok(plan)
 }
 
 fn listed(names: &[ColumnName]) -> String {

@@ -156,11 +156,12 @@ impl Worker {
         let columns = plan.load.columns.iter().map(|pair| pair.source.clone()).collect();
         let request = ScanRequest::new(columns, chunk.extent.clone())
             .with_filter(plan.filter.clone())
+            .with_order(plan.order.clone())
             .with_expected_rows(chunk.expected_rows);
         let scan_bytes = ends.source.scan_memory_bytes();
         let share = self.drain.budget.reserve(scan_bytes, request.batch_bytes);
         let _share = cx.unless_cancelled(share).await?;
-        let batches = counted(ends.source.scan(request, cx).await?, chunk.expected_rows);
+        let batches = counted(ends.source.scan(request, cx).await?, chunk);
         ends.sink.write_chunk(&plan.load, chunk, batches, record, cx).await
     }
 

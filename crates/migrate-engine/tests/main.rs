@@ -1,7 +1,8 @@
 //! The engine over in-memory components, and over ones that fail on purpose.
-#![expect(clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![expect(clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
 
 mod failures;
 mod planning;
 mod resuming;
 mod support;
+mod three_ways;

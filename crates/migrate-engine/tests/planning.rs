@@ -115,8 +115,7 @@ async fn one_bad_table_does_not_stop_the_others() {
 async fn only_the_filtered_rows_are_counted_and_copied() {
     let store = Arc::new(MemoryStore::new());
     let target = Arc::new(sink());
-    let filter =
-        Predicate::Range { column: "id".into(), lower: Some(25.into()), upper: Some(60.into()) };
+    let filter = Predicate::range("id", Some(25.into()), Some(60.into()));
     let migration = builder(&target, &store).table(job().with_filter(filter)).build();
     let report = migration.expect("complete").run(&RunContext::new()).await.expect("runs");
     assert_eq!(report.row_count(), 35);
@@ -162,8 +161,7 @@ async fn two_jobs_of_one_target_differ_and_need_a_target_with_transactions() {
     let store = Arc::new(MemoryStore::new());
     let target = Arc::new(sink());
     let half = |lower: i64, upper: i64| {
-        let (lower, upper) = (Some(lower.into()), Some(upper.into()));
-        job().with_filter(Predicate::Range { column: "id".into(), lower, upper })
+        job().with_filter(Predicate::range("id", Some(lower.into()), Some(upper.into())))
     };
     let mut other_half = half(50, 100);
     other_half.fingerprint = Some("the other half".into());

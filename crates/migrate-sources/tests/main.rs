@@ -5,6 +5,8 @@ mod parquet_files;
 #[cfg(feature = "snowflake")]
 mod snowflake_faults;
 #[cfg(feature = "snowflake")]
+mod snowflake_histograms;
+#[cfg(feature = "snowflake")]
 mod snowflake_rows;
 #[cfg(feature = "snowflake")]
 mod snowflake_support;

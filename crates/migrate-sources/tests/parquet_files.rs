@@ -11,7 +11,7 @@ use migrate_core::arrow::array::{
 };
 use migrate_core::arrow::datatypes::Int64Type;
 use migrate_core::{
-    ColumnName, ColumnType, ErrorKind, Extent, Predicate, RunContext, ScanRequest, Source,
+    ColumnName, ColumnType, ErrorKind, Extent, Key, Predicate, RunContext, ScanRequest, Source,
     SourceTable, TableRef, code,
 };
 use migrate_sources::ParquetSource;
@@ -85,7 +85,8 @@ async fn parts_of_a_key_cover_the_table_and_agree_with_its_histogram() {
     let table = open(folder.path(), "t").await;
     let key = ColumnName::from("id");
     let depth = NonZeroU64::new(8).expect("not zero");
-    let histogram = table.key_histogram(&key, depth, &Predicate::All).await.expect("histogram");
+    let histogram =
+        table.key_histogram(&Key::from(&key), depth, &Predicate::All).await.expect("histogram");
     assert_eq!(histogram.nulls, 7);
     let cuts: Vec<_> = histogram.buckets.iter().skip(1).map(|b| b.first.clone()).collect();
     let mut seen = Vec::new();
@@ -115,7 +116,7 @@ async fn row_groups_are_read_alone_and_filtered() {
         row_groups: 1..3,
         fingerprint: objects[0].fingerprint.clone(),
     };
-    let filter = Predicate::Range { column: "id".into(), lower: None, upper: Some(15.into()) };
+    let filter = Predicate::range("id", None, Some(15.into()));
     let request = ScanRequest::new(vec!["id".into()], extent).with_filter(filter);
     let found = ids(&read(table.as_ref(), request).await);
     assert_eq!(found, [Some(11), Some(12), Some(13)]);

@@ -1,9 +1,12 @@
 //! What the guard around the client has to notice, bound and hide.
 
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 use futures::TryStreamExt;
-use migrate_core::{ErrorKind, Predicate, RunContext, Source, code};
+use migrate_core::{
+    ErrorKind, HistogramRequest, Key, KeyHistogram, Predicate, RunContext, Source, code,
+};
 use migrate_sources::{SnowflakeAuth, SnowflakeSource};
 use snowflake_double::{Double, Fault, RequestKind, Rule};
 
@@ -55,6 +58,20 @@ async fn a_count_without_a_row_is_asked_again() {
     let orders = open(&double, "ORDERS").await;
     inject(&double, Rule::new(RequestKind::Query, Fault::EmptyInline).sql_containing("COUNT(*)"));
     assert_eq!(orders.count(&Predicate::All).await.expect("the second answer"), 1000);
+}
+
+#[tokio::test]
+async fn a_histogram_without_a_row_is_no_empty_table() {
+    let double = double().table(orders()).start().await.expect("starts");
+    let orders = open(&double, "ORDERS").await;
+    let key = Key::column("ID");
+    let request = HistogramRequest::new(&key, NonZeroU64::MIN.saturating_add(99));
+    inject(&double, Rule::new(RequestKind::Query, Fault::EmptyInline).sql_containing("BUCKETS"));
+    let error = orders.histograms(&request).await.expect_err("incomplete");
+    assert_eq!(error.code(), code::ROW_COUNT_MISMATCH);
+    let again = orders.histograms(&request).await.expect("the fault is over");
+    let rows = |one: &KeyHistogram| one.buckets.iter().map(|bucket| bucket.rows).sum::<u64>();
+    assert_eq!(again.iter().map(|one| one.nulls + rows(one)).sum::<u64>(), 1000);
 }
 
 #[tokio::test]

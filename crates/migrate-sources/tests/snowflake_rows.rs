@@ -1,17 +1,12 @@
 //! Rows, keys and moments as they come out of the source.
 
-use std::num::NonZeroU64;
-
 use migrate_core::arrow::array::{Array, AsArray};
 use migrate_core::arrow::compute::concat_batches;
 use migrate_core::arrow::datatypes::{
     Date32Type, Decimal128Type, Float64Type, Int32Type, Int64Type, Time64NanosecondType,
 };
 use migrate_core::value::for_each_scalar;
-use migrate_core::{
-    ColumnName, ColumnType, Dialect, Extent, KeyHistogram, Predicate, Scalar, ScanRequest, Source,
-    code,
-};
+use migrate_core::{ColumnName, ColumnType, Dialect, Extent, Predicate, ScanRequest, Source, code};
 use snowflake_double::{Table, Type, Value};
 
 use crate::snowflake_support::{double, everything, open, orders, read, row_count, source, table};
@@ -135,23 +130,6 @@ async fn columns_are_described_as_the_wire_will_bring_them() {
             ("OBJECT", ColumnType::Json, true),
         ]
     );
-}
-
-#[tokio::test]
-async fn a_histogram_agrees_with_counting_the_keys_ourselves() {
-    let ids = [1, 2, 2, 2, 2, 3, 9, 100, 1_000_000].map(|id| [Value::from(id)]);
-    let spec =
-        Table::new("DB.PUBLIC.T").column("ID", Type::number(38, 0)).rows(ids).row([Value::Null]);
-    let double = double().table(spec).start().await.expect("starts");
-    let opened = open(&double, "T").await;
-    let keys = [1, 2, 2, 2, 2, 3, 9, 100, 1_000_000].map(|id: i64| Some(Scalar::from(id)));
-    for depth in [1, 2, 3, 100] {
-        let depth = NonZeroU64::new(depth).expect("not zero");
-        let found = opened.key_histogram(&"ID".into(), depth, &Predicate::All).await;
-        let expected = KeyHistogram::count(keys.clone().into_iter().chain([None]), depth);
-        assert_eq!(found.expect("histogram"), expected, "depth {depth}");
-    }
-    assert_eq!(double.count_statements(|sql| sql.contains("RANK()")), 4, "one statement each");
 }
 
 #[tokio::test]

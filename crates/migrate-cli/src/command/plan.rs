@@ -77,6 +77,9 @@ fn render_plan(page: &mut Page, plan: &TablePlan) {
     let moment = plan.snapshot.as_ref().map_or("each chunk's own moment", Snapshot::as_str);
     page.field("as of", moment);
     page.field("strategy", &format!("{}: {}", plan.strategy, plan.rationale));
+    if !plan.order.is_empty() {
+        page.field("order", &format!("rows of a chunk by {}", listed(&plan.order)));
+    }
     let rows = plan
         .estimated_rows
         .map_or_else(|| "an unknown number of rows".to_owned(), |rows| count(rows, "row"));

@@ -1,11 +1,13 @@
 //! Tables that are batches in memory.
 
 use std::collections::BTreeMap;
-use std::num::NonZeroU64;
 use std::sync::{Arc, Mutex};
 
 use arrow::array::RecordBatch;
-use arrow::compute::{concat_batches, filter_record_batch};
+use arrow::compute::{
+    SortColumn, SortOptions, concat_batches, filter_record_batch, lexsort_to_indices,
+    take_record_batch,
+};
 use async_trait::async_trait;
 use futures::stream::{self, StreamExt};
 
@@ -15,13 +17,13 @@ use crate::code;
 use crate::column_type::ColumnType;
 use crate::context::RunContext;
 use crate::error::{Error, ErrorKind, Result};
+use crate::histogram::{HistogramRequest, KeyHistogram};
 use crate::name::{ColumnName, TableRef};
 use crate::predicate::Predicate;
 use crate::schema::{Column, TableSchema};
 use crate::source::{
-    BatchStream, KeyHistogram, ObjectStat, Pushdown, ScanRequest, Snapshot, Source, SourceTable,
+    BatchStream, ObjectStat, Pushdown, ScanRequest, Snapshot, Source, SourceTable, TableSize,
 };
-use crate::value::for_each_scalar;
 
 /// A source of batches in memory. Replacing a table makes a new version; snapshots read old ones.
 #[derive(Debug, Default)]
@@ -167,22 +169,20 @@ impl SourceTable for MemoryTable {
         Ok(self.matching(filter)?.num_rows() as u64)
     }
 
-    async fn key_histogram(
-        &self,
-        key: &ColumnName,
-        depth_rows: NonZeroU64,
-        filter: &Predicate,
-    ) -> Result<KeyHistogram> {
-        self.schema.require(key)?;
-        let rows = self.matching(filter)?;
-        let mut keys = Vec::with_capacity(rows.num_rows());
-        if let Some(array) = rows.column_by_name(key.as_str()) {
-            for_each_scalar(array, key, |value| {
-                keys.push(value);
-                Ok(())
-            })?;
+    async fn histograms(&self, request: &HistogramRequest<'_>) -> Result<Vec<KeyHistogram>> {
+        for key in request.within.iter().chain([request.key]) {
+            self.schema.require(&key.column)?;
         }
-        Ok(KeyHistogram::count(keys, depth_rows))
+        request.count(&[self.matching(request.filter)?])
+    }
+
+    async fn size(&self) -> Result<TableSize> {
+        let bytes = self.rows.get_array_memory_size() as u64;
+        Ok(TableSize { rows: Some(self.rows.num_rows() as u64), bytes: Some(bytes) })
+    }
+
+    fn can_sort(&self) -> bool {
+        true
     }
 
     async fn objects(&self) -> Result<Vec<ObjectStat>> {
@@ -195,6 +195,7 @@ impl SourceTable for MemoryTable {
                 .with_hint("use a chunking strategy that cuts by rows"));
         };
         let rows = self.matching(&predicate.and(request.filter))?;
+        let rows = sorted(rows, &request.order)?;
         let wanted = self.schema.arrow(&request.columns)?;
         let indices = wanted
             .fields()
@@ -213,6 +214,27 @@ impl SourceTable for MemoryTable {
         let cx = cx.clone();
         Ok(stream::iter(batches).map(move |batch| cx.ensure_active().map(|()| batch)).boxed())
     }
+}
+
+/// The rows in the order of these columns, NULLs last.
+fn sorted(rows: RecordBatch, order: &[ColumnName]) -> Result<RecordBatch> {
+    if order.is_empty() {
+        return Ok(rows);
+    }
+    let columns = order.iter().map(|column| {
+        let values = rows.column_by_name(column.as_str()).map(Arc::clone).ok_or_else(|| {
+            Error::new(code::COLUMN_MISSING, format!("Column {column} not found"))
+                .with_hint("correct `sort_columns`")
+        })?;
+        let options = Some(SortOptions { descending: false, nulls_first: false });
+        Ok(SortColumn { values, options })
+    });
+    let indices = lexsort_to_indices(&columns.collect::<Result<Vec<_>>>()?, None);
+    indices.and_then(|indices| take_record_batch(&rows, &indices)).map_err(|cause| {
+        Error::new(ErrorKind::Unsupported, "Rows cannot be sorted by these columns")
+            .with_hint("correct `sort_columns`")
+            .with_source(cause)
+    })
 }
 
 /// All rows of several batches of one schema.

@@ -9,6 +9,7 @@ use arrow::compute::kernels::boolean;
 
 use super::Predicate;
 use crate::error::{Error, ErrorKind, Result};
+use crate::key::{Key, Reading};
 use crate::name::ColumnName;
 use crate::value::{Scalar, for_each_scalar};
 
@@ -23,26 +24,29 @@ impl Predicate {
         let rows = batch.num_rows();
         match self {
             Self::All => Ok(constant(true, rows)),
-            Self::Range { column, lower, upper } => {
-                let array = column_of(batch, column)?;
-                let mut matches = not_null(array);
-                if let Some(lower) = lower {
-                    matches = both(&matches, &compare(array, column, lower, Ordering::is_ge)?)?;
-                }
-                if let Some(upper) = upper {
-                    matches = both(&matches, &compare(array, column, upper, Ordering::is_lt)?)?;
-                }
-                Ok(matches)
-            }
+            Self::Range { key, lower, upper } => matching(batch, key, |value| {
+                let Some(value) = value else { return Ok(false) };
+                let from = |bound: &Scalar| Ok(order(key, &value, bound)?.is_ge());
+                let below = |bound: &Scalar| Ok(order(key, &value, bound)?.is_lt());
+                Ok(lower.as_ref().map_or(Ok(true), from)?
+                    && upper.as_ref().map_or(Ok(true), below)?)
+            }),
             Self::In { column, values } => {
-                let array = column_of(batch, column)?;
-                values.iter().try_fold(constant(false, rows), |matches, value| {
-                    either(&matches, &compare(array, column, value, Ordering::is_eq)?)
+                let key = Key::from(column);
+                matching(batch, &key, |value| {
+                    let Some(value) = value else { return Ok(false) };
+                    for wanted in values {
+                        if order(&key, &value, wanted)?.is_eq() {
+                            return Ok(true);
+                        }
+                    }
+                    Ok(false)
                 })
             }
-            Self::IsNull { column } => {
-                boolean::not(&not_null(column_of(batch, column)?)).map_err(broken)
+            Self::IsNull { key } if key.read_as == Reading::Value => {
+                boolean::not(&not_null(column_of(batch, &key.column)?)).map_err(broken)
             }
+            Self::IsNull { key } => matching(batch, key, |value| Ok(value.is_none())),
             Self::And { terms } => terms
                 .iter()
                 .try_fold(constant(true, rows), |all, term| both(&all, &term.evaluate(batch)?)),
@@ -90,33 +94,29 @@ fn column_of<'a>(batch: &'a RecordBatch, column: &ColumnName) -> Result<&'a Arra
     })
 }
 
-/// True where the value is there and its order to `bound` is `wanted`.
-fn compare(
-    array: &ArrayRef,
-    column: &ColumnName,
-    bound: &Scalar,
-    wanted: fn(Ordering) -> bool,
+/// The rows whose key passes the test.
+fn matching(
+    batch: &RecordBatch,
+    key: &Key,
+    test: impl Fn(Option<Scalar>) -> Result<bool>,
 ) -> Result<BooleanArray> {
+    let array = column_of(batch, &key.column)?;
     let mut builder = BooleanBuilder::with_capacity(array.len());
-    for_each_scalar(array, column, |value| {
-        let order = match value {
-            None => None,
-            Some(value) => {
-                Some(value.compare(bound).ok_or_else(|| other_kind(column, &value, bound))?)
-            }
-        };
-        builder.append_value(order.is_some_and(wanted));
+    for_each_scalar(array, &key.column, |value| {
+        builder.append_value(test(key.read(value))?);
         Ok(())
     })?;
     Ok(builder.finish())
 }
 
-fn other_kind(column: &ColumnName, value: &Scalar, bound: &Scalar) -> Error {
-    Error::new(
-        ErrorKind::SchemaMismatch,
-        format!("Cannot compare {column}, a {}, with a {}", value.kind(), bound.kind()),
-    )
-    .with_hint("plan the table again: its column has changed its type")
+fn order(key: &Key, value: &Scalar, bound: &Scalar) -> Result<Ordering> {
+    value.compare(bound).ok_or_else(|| {
+        Error::new(
+            ErrorKind::SchemaMismatch,
+            format!("Cannot compare {key}, a {}, with a {}", value.kind(), bound.kind()),
+        )
+        .with_hint("plan the table again: its column has changed its type")
+    })
 }
 
 #[cfg(test)]
@@ -135,7 +135,7 @@ mod tests {
         RecordBatch::try_new(Arc::new(Schema::new(vec![field])), vec![array]).expect("one column")
     }
 
-    fn matching(predicate: &Predicate, batch: &RecordBatch) -> Vec<bool> {
+    fn rows_of(predicate: &Predicate, batch: &RecordBatch) -> Vec<bool> {
         let mask = predicate.evaluate(batch).expect("evaluates");
         assert_eq!(mask.null_count(), 0);
         mask.iter().flatten().collect()
@@ -144,19 +144,19 @@ mod tests {
     #[test]
     fn null_matches_only_is_null() {
         let rows = batch("k", Arc::new(Int64Array::from(vec![Some(1), None, Some(3)])));
-        let range = Predicate::Range { column: "k".into(), lower: None, upper: None };
-        assert_eq!(matching(&range, &rows), [true, false, true]);
-        let null = Predicate::IsNull { column: "k".into() };
-        assert_eq!(matching(&null, &rows), [false, true, false]);
+        let range = Predicate::range("k", None, None);
+        assert_eq!(rows_of(&range, &rows), [true, false, true]);
+        let null = Predicate::is_null("k");
+        assert_eq!(rows_of(&null, &rows), [false, true, false]);
         let list = Predicate::In { column: "k".into(), values: vec![3.into()] };
-        assert_eq!(matching(&list, &rows), [false, false, true]);
+        assert_eq!(rows_of(&list, &rows), [false, false, true]);
     }
 
     #[test]
     fn text_is_compared_by_bytes() {
         let rows = batch("k", Arc::new(StringArray::from(vec!["Z", "a", "é"])));
-        let range = Predicate::Range { column: "k".into(), lower: Some("a".into()), upper: None };
-        assert_eq!(matching(&range, &rows), [false, true, true]);
+        let range = Predicate::range("k", Some("a".into()), None);
+        assert_eq!(rows_of(&range, &rows), [false, true, true]);
     }
 
     #[test]
@@ -169,14 +169,14 @@ mod tests {
         let wanted = Arc::new(Schema::new(vec![Field::new("k", column_type.arrow(), true)]));
         let rows = crate::to_arrow_form(&raw, &wanted).expect("two parts");
         let bound = Scalar::Timestamp("1970-01-01 00:00:00.000000001".parse().expect("time"));
-        let range = Predicate::Range { column: "k".into(), lower: Some(bound), upper: None };
-        assert_eq!(matching(&range, &rows), [false, true, false]);
+        let range = Predicate::range("k", Some(bound), None);
+        assert_eq!(rows_of(&range, &rows), [false, true, false]);
     }
 
     #[test]
     fn a_bound_of_another_kind_is_an_error() {
         let rows = batch("k", Arc::new(StringArray::from(vec!["1"])));
-        let range = Predicate::Range { column: "k".into(), lower: Some(1.into()), upper: None };
+        let range = Predicate::range("k", Some(1.into()), None);
         let error = range.evaluate(&rows).expect_err("text against number");
         assert_eq!(error.kind(), ErrorKind::SchemaMismatch);
     }
@@ -193,8 +193,8 @@ mod tests {
             cuts.dedup();
             let cuts: Vec<_> = cuts.into_iter().map(|cut| Scalar::Float(Float::new(cut))).collect();
             let rows = batch("k", Arc::new(Float64Array::from(keys.clone())));
-            let parts = Predicate::partition(&"k".into(), &cuts);
-            let masks: Vec<_> = parts.iter().map(|part| matching(part, &rows)).collect();
+            let parts = Predicate::partition("k", &cuts);
+            let masks: Vec<_> = parts.iter().map(|part| rows_of(part, &rows)).collect();
             for row in 0..keys.len() {
                 prop_assert_eq!(masks.iter().filter(|mask| mask[row]).count(), 1);
             }

@@ -11,6 +11,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::dialect::Dialect;
+use crate::key::Key;
 use crate::name::ColumnName;
 use crate::value::Scalar;
 
@@ -21,10 +22,11 @@ use crate::value::Scalar;
 pub enum Predicate {
     /// Every row.
     All,
-    /// `lower <= column < upper`; a missing bound is open. Never matches NULL.
+    /// `lower <= key < upper`; a missing bound is open. Never matches NULL.
     Range {
-        /// The column.
-        column: ColumnName,
+        /// What is compared.
+        #[serde(flatten)]
+        key: Key,
         /// First value inside.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         lower: Option<Scalar>,
@@ -39,10 +41,11 @@ pub enum Predicate {
         /// The values; none matches no row.
         values: Vec<Scalar>,
     },
-    /// The column is NULL.
+    /// The key is NULL.
     IsNull {
-        /// The column.
-        column: ColumnName,
+        /// What is looked at.
+        #[serde(flatten)]
+        key: Key,
     },
     /// All terms hold; no terms hold for every row.
     And {
@@ -64,30 +67,44 @@ pub enum Predicate {
 }
 
 impl Predicate {
+    /// `lower <= key < upper`.
+    pub fn range(key: impl Into<Key>, lower: Option<Scalar>, upper: Option<Scalar>) -> Self {
+        Self::Range { key: key.into(), lower, upper }
+    }
+
+    /// The key is NULL.
+    pub fn is_null(key: impl Into<Key>) -> Self {
+        Self::IsNull { key: key.into() }
+    }
+
     /// Cuts the whole key space at ascending `cuts`: the parts are disjoint and complete, and rows
-    /// with a NULL key belong to the first part. Every range-like strategy goes through here.
+    /// with a NULL key belong to the first part. Every strategy that cuts by value goes through here
+    /// or through [`partition_nulls_apart`](Self::partition_nulls_apart).
     ///
     /// Half-open ranges with open outer ends leave no gap for a fractional key, a value beyond every
     /// bound that was known, or NULL.
-    pub fn partition(column: &ColumnName, cuts: &[Scalar]) -> Vec<Self> {
-        if cuts.is_empty() {
-            return vec![Self::All];
+    pub fn partition(key: impl Into<Key>, cuts: &[Scalar]) -> Vec<Self> {
+        let mut parts = Self::partition_nulls_apart(key, cuts);
+        let nulls = parts.remove(0);
+        match parts.first_mut() {
+            Some(Self::Range { lower: None, upper: None, .. }) => vec![Self::All],
+            Some(Self::Range { key, .. }) if !key.can_be_null() => parts,
+            Some(first) => {
+                let range = std::mem::replace(first, Self::All);
+                *first = Self::Or { terms: vec![range, nulls] };
+                parts
+            }
+            None => parts,
         }
+    }
+
+    /// The same, with rows with a NULL key in a part of their own before the others.
+    pub fn partition_nulls_apart(key: impl Into<Key>, cuts: &[Scalar]) -> Vec<Self> {
+        let key = key.into();
         let lowers = std::iter::once(None).chain(cuts.iter().cloned().map(Some));
         let uppers = cuts.iter().cloned().map(Some).chain(std::iter::once(None));
-        lowers
-            .zip(uppers)
-            .map(|(lower, upper)| {
-                let is_first = lower.is_none();
-                let range = Self::Range { column: column.clone(), lower, upper };
-                if is_first {
-                    let nulls = Self::IsNull { column: column.clone() };
-                    Self::Or { terms: vec![range, nulls] }
-                } else {
-                    range
-                }
-            })
-            .collect()
+        let ranges = lowers.zip(uppers).map(|(lower, upper)| Self::range(&key, lower, upper));
+        std::iter::once(Self::is_null(&key)).chain(ranges).collect()
     }
 
     /// Both conditions; `All` disappears.
@@ -123,9 +140,8 @@ impl Predicate {
 
     fn collect_columns<'a>(&'a self, into: &mut Vec<&'a ColumnName>) {
         match self {
-            Self::Range { column, .. } | Self::In { column, .. } | Self::IsNull { column } => {
-                into.push(column);
-            }
+            Self::Range { key, .. } | Self::IsNull { key } => into.push(&key.column),
+            Self::In { column, .. } => into.push(column),
             Self::And { terms } | Self::Or { terms } => {
                 for term in terms {
                     term.collect_columns(into);
@@ -141,21 +157,17 @@ impl fmt::Display for Predicate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::All => f.write_str("all rows"),
-            Self::Range { column, lower: Some(lower), upper: Some(upper) } => {
-                write!(f, "{lower} <= {column} < {upper}")
+            Self::Range { key, lower: Some(lower), upper: Some(upper) } => {
+                write!(f, "{lower} <= {key} < {upper}")
             }
-            Self::Range { column, lower: Some(lower), upper: None } => {
-                write!(f, "{column} >= {lower}")
-            }
-            Self::Range { column, lower: None, upper: Some(upper) } => {
-                write!(f, "{column} < {upper}")
-            }
-            Self::Range { column, lower: None, upper: None } => write!(f, "{column} is not null"),
+            Self::Range { key, lower: Some(lower), upper: None } => write!(f, "{key} >= {lower}"),
+            Self::Range { key, lower: None, upper: Some(upper) } => write!(f, "{key} < {upper}"),
+            Self::Range { key, lower: None, upper: None } => write!(f, "{key} is not null"),
             Self::In { column, values } => {
                 write!(f, "{column} in ")?;
                 write_list(f, values, ", ")
             }
-            Self::IsNull { column } => write!(f, "{column} is null"),
+            Self::IsNull { key } => write!(f, "{key} is null"),
             Self::And { terms } => write_list(f, terms, " and "),
             Self::Or { terms } => write_list(f, terms, " or "),
             Self::Raw { sql, .. } => write!(f, "({sql})"),
@@ -181,15 +193,43 @@ mod tests {
 
     #[test]
     fn parts_are_half_open_and_null_keys_belong_to_the_first() {
-        let parts = Predicate::partition(&key(), &[10.into(), 20.into()]);
+        let parts = Predicate::partition(key(), &[10.into(), 20.into()]);
         let texts: Vec<_> = parts.iter().map(ToString::to_string).collect();
         assert_eq!(texts, ["(\"k\" < 10 or \"k\" is null)", "10 <= \"k\" < 20", "\"k\" >= 20"]);
-        assert_eq!(Predicate::partition(&key(), &[]), [Predicate::All]);
+        assert_eq!(Predicate::partition(key(), &[]), [Predicate::All]);
+    }
+
+    #[test]
+    fn a_hash_is_never_null() {
+        let parts = Predicate::partition(Key::hash_of("k", crate::Canonical::Text), &[7.into()]);
+        let texts: Vec<_> = parts.iter().map(ToString::to_string).collect();
+        assert_eq!(texts, ["hash(\"k\") < 7", "hash(\"k\") >= 7"]);
+    }
+
+    #[test]
+    fn null_keys_can_have_a_part_of_their_own() {
+        let texts = |cuts: &[Scalar]| -> Vec<String> {
+            let parts = Predicate::partition_nulls_apart(Key::number_in("k"), cuts);
+            parts.iter().map(ToString::to_string).collect()
+        };
+        let with_cut = ["number(\"k\") is null", "number(\"k\") < 10", "number(\"k\") >= 10"];
+        assert_eq!(texts(&[10.into()]), with_cut);
+        assert_eq!(texts(&[]), ["number(\"k\") is null", "number(\"k\") is not null"]);
+    }
+
+    #[test]
+    fn a_range_is_stored_with_its_column_beside_its_bounds() {
+        let range = Predicate::range(key(), Some(1.into()), None);
+        let json = serde_json::to_string(&range).expect("serializes");
+        assert_eq!(json, r#"{"op":"range","column":"k","lower":{"number":"1"}}"#);
+        let hashed = Predicate::range(Key::hash_of("k", crate::Canonical::Text), None, None);
+        let json = serde_json::to_string(&hashed).expect("serializes");
+        assert_eq!(serde_json::from_str::<Predicate>(&json).expect(&json), hashed);
     }
 
     #[test]
     fn json_round_trips() {
-        let predicate = Predicate::Or { terms: Predicate::partition(&key(), &["a'b".into()]) }
+        let predicate = Predicate::Or { terms: Predicate::partition(key(), &["a'b".into()]) }
             .and(Predicate::In { column: key(), values: vec![Scalar::Bool(true)] })
             .and(Predicate::Raw { dialect: Dialect::Snowflake, sql: "\"x\" = 1".into() });
         let json = serde_json::to_string(&predicate).expect("serializes");
@@ -198,7 +238,7 @@ mod tests {
 
     #[test]
     fn all_disappears_in_a_conjunction() {
-        let null = Predicate::IsNull { column: key() };
+        let null = Predicate::is_null(key());
         assert_eq!(Predicate::All.and(null.clone()), null);
         assert_eq!(null.clone().and(Predicate::All), null);
         assert_eq!(null.columns(), [&key()]);

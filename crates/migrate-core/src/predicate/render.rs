@@ -3,7 +3,7 @@
 use super::Predicate;
 use crate::dialect::Dialect;
 use crate::error::{Error, ErrorKind, Result};
-use crate::name::ColumnName;
+use crate::key::{Canonical, Key, Reading};
 use crate::sql::SqlBuilder;
 use crate::value::Scalar;
 
@@ -20,21 +20,22 @@ impl Predicate {
             Self::All => {
                 sql.text("true");
             }
-            Self::Range { column, lower, upper } => {
-                render_range(sql, column, lower.as_ref(), upper.as_ref());
+            Self::Range { key, lower, upper } => {
+                render_range(sql, key, lower.as_ref(), upper.as_ref());
             }
             Self::In { values, .. } if values.is_empty() => {
                 sql.text("false");
             }
             Self::In { column, values } => {
-                render_key(sql, column, values.first());
+                Key::from(column).render(sql, is_text(values.first()));
                 for (position, value) in values.iter().enumerate() {
                     sql.text(if position == 0 { " in (" } else { ", " }).value(value);
                 }
                 sql.text(")");
             }
-            Self::IsNull { column } => {
-                sql.name(column.as_str()).text(" is null");
+            Self::IsNull { key } => {
+                key.render(sql, false);
+                sql.text(" is null");
             }
             Self::And { terms } => render_terms(sql, terms, " and ", "true")?,
             Self::Or { terms } => render_terms(sql, terms, " or ", "false")?,
@@ -55,37 +56,82 @@ impl Predicate {
     }
 }
 
-fn render_range(
-    sql: &mut SqlBuilder,
-    column: &ColumnName,
-    lower: Option<&Scalar>,
-    upper: Option<&Scalar>,
-) {
+fn render_range(sql: &mut SqlBuilder, key: &Key, lower: Option<&Scalar>, upper: Option<&Scalar>) {
     if lower.is_none() && upper.is_none() {
-        sql.name(column.as_str()).text(" is not null");
+        key.render(sql, false);
+        sql.text(" is not null");
         return;
     }
     if let Some(lower) = lower {
-        render_key(sql, column, Some(lower));
+        key.render(sql, is_text(Some(lower)));
         sql.text(" >= ").value(lower);
     }
     if lower.is_some() && upper.is_some() {
         sql.text(" and ");
     }
     if let Some(upper) = upper {
-        render_key(sql, column, Some(upper));
+        key.render(sql, is_text(Some(upper)));
         sql.text(" < ").value(upper);
     }
 }
 
-fn render_key(sql: &mut SqlBuilder, column: &ColumnName, compared_with: Option<&Scalar>) {
-    sql.name(column.as_str());
-    if matches!(compared_with, Some(Scalar::Text(_))) {
-        sql.text(match sql.dialect() {
-            Dialect::Snowflake => " collate ''",
-            Dialect::Postgres => " collate \"C\"",
-        });
+fn is_text(value: Option<&Scalar>) -> bool {
+    matches!(value, Some(Scalar::Text(_)))
+}
+
+impl Key {
+    /// Appends the expression of the key; `by_bytes` for texts that are compared or sorted, so that
+    /// every system agrees on their order.
+    pub fn render(&self, sql: &mut SqlBuilder, by_bytes: bool) {
+        let column = self.column.as_str();
+        match (self.read_as, sql.dialect()) {
+            (Reading::Value, dialect) => {
+                sql.name(column);
+                if by_bytes {
+                    sql.text(match dialect {
+                        Dialect::Snowflake => " collate ''",
+                        Dialect::Postgres => " collate \"C\"",
+                    });
+                }
+            }
+            (Reading::Number, Dialect::Snowflake) => {
+                sql.text("try_to_number(").name(column).text(", 38, 0)");
+            }
+            (Reading::Number, Dialect::Postgres) => render_postgres_number(sql, column),
+            (Reading::Hash(canonical), Dialect::Snowflake) => {
+                sql.text("coalesce(to_number(substr(md5(");
+                match canonical {
+                    Canonical::Integer => sql.text("to_varchar(").name(column).text(")"),
+                    Canonical::Text => sql.name(column),
+                    Canonical::Date => sql.text("to_varchar(").name(column).text(", 'YYYY-MM-DD')"),
+                };
+                sql.text("), 1, 8), 'XXXXXXXX'), 0)");
+            }
+            (Reading::Hash(canonical), Dialect::Postgres) => {
+                sql.text("coalesce(('x' || substr(md5(");
+                match canonical {
+                    Canonical::Integer => sql.name(column).text("::text"),
+                    Canonical::Text => sql.name(column),
+                    Canonical::Date => sql.text("to_char(").name(column).text(", 'YYYY-MM-DD')"),
+                };
+                sql.text("), 1, 8))::bit(32)::bigint, 0)");
+            }
+        }
     }
+}
+
+/// PostgreSQL has no cast that answers NULL, so the form is looked at first. Three digits of
+/// exponent are more than 38 digits need, and few enough for its numeric.
+fn render_postgres_number(sql: &mut SqlBuilder, column: &str) {
+    const FORM: &str = "'^ *[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]{1,3})? *$'";
+    let number = |sql: &mut SqlBuilder| {
+        sql.text("round(trim(").name(column).text(")::numeric)");
+    };
+    sql.text("(case when ").name(column).text(" ~ ").text(FORM).text(" then case when abs(");
+    number(sql);
+    sql.text(") < 1e38 then ");
+    number(sql);
+    sql.text(" end end)");
 }
 
 fn render_terms(sql: &mut SqlBuilder, terms: &[Predicate], by: &str, none: &str) -> Result<()> {
@@ -115,7 +161,7 @@ mod tests {
 
     #[test]
     fn values_are_parameters_and_names_are_quoted() {
-        let parts = Predicate::partition(&"Payer \"Id\"".into(), &["x' or true --".into()]);
+        let parts = Predicate::partition("Payer \"Id\"", &["x' or true --".into()]);
         let (sql, params) = rendered(&parts[0], Dialect::Postgres);
         assert_eq!(sql, r#"("Payer ""Id""" collate "C" < $1 or "Payer ""Id""" is null)"#);
         assert_eq!(params, ["x' or true --".into()]);
@@ -123,11 +169,8 @@ mod tests {
 
     #[test]
     fn both_dialects_use_their_placeholders() {
-        let range = Predicate::Range {
-            column: "n".into(),
-            lower: Some(1.into()),
-            upper: Some(Scalar::Number("10.5".parse().expect("decimal"))),
-        };
+        let upper = Scalar::Number("10.5".parse().expect("decimal"));
+        let range = Predicate::range("n", Some(1.into()), Some(upper));
         assert_eq!(
             rendered(&range, Dialect::Snowflake).0,
             "\"n\" >= ? and \"n\" < ?::NUMBER(38,1)"
@@ -138,7 +181,7 @@ mod tests {
     #[test]
     fn a_raw_filter_is_closed_by_line_feeds_and_refused_elsewhere() {
         let raw = Predicate::Raw { dialect: Dialect::Snowflake, sql: "a = 1 -- x".into() };
-        let both = raw.clone().and(Predicate::IsNull { column: "b".into() });
+        let both = raw.clone().and(Predicate::is_null("b"));
         assert_eq!(rendered(&both, Dialect::Snowflake).0, "((\na = 1 -- x\n) and \"b\" is null)");
         let refused = raw.render(&mut SqlBuilder::new(Dialect::Postgres)).expect_err("dialect");
         assert_eq!(refused.kind(), ErrorKind::Unsupported);

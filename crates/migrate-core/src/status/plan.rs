@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::TableId;
 use crate::chunk::Chunk;
 use crate::error::Result;
-use crate::name::TableRef;
+use crate::name::{ColumnName, TableRef};
 use crate::predicate::Predicate;
 use crate::sink::LoadPlan;
 use crate::source::Snapshot;
@@ -57,6 +57,9 @@ pub struct TablePlan {
     pub load: LoadPlan,
     /// Which rows.
     pub filter: Predicate,
+    /// Columns by whose values the rows of a chunk arrive in order; none for any order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub order: Vec<ColumnName>,
     /// The moment of the source that all chunks read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub snapshot: Option<Snapshot>,
@@ -86,6 +89,7 @@ impl TablePlan {
             target,
             load,
             filter: Predicate::All,
+            order: Vec::new(),
             snapshot: None,
             strategy: "single".into(),
             rationale: String::new(),

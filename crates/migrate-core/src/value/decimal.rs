@@ -38,6 +38,45 @@ impl Decimal {
         i64::try_from(self.rescaled(0)?).ok()
     }
 
+    /// The number that a text holds, in decimal or scientific notation between blanks, rounded half
+    /// away from zero to a whole one: what Snowflake's `TRY_TO_NUMBER` answers. `None` where it
+    /// holds none, or one of more than 38 digits.
+    pub fn whole_number_in(text: &str) -> Option<Self> {
+        let text = text.trim_matches(' ');
+        let (mantissa, exponent) = match text.split_once(['e', 'E']) {
+            Some((mantissa, exponent)) => (mantissa, exponent_in(exponent)?),
+            None => (text, 0),
+        };
+        let (negative, body) = match mantissa.as_bytes().split_first() {
+            Some((b'-', rest)) => (true, rest),
+            Some((b'+', rest)) => (false, rest),
+            _ => (false, mantissa.as_bytes()),
+        };
+        let point = body.iter().position(|byte| *byte == b'.');
+        let digits: Vec<u8> =
+            (0..).zip(body).filter(|(at, _)| Some(*at) != point).map(|(_, byte)| *byte).collect();
+        if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+            return None;
+        }
+        // Digits before the point once the exponent has moved it.
+        let whole_digits = i64::try_from(point.unwrap_or(body.len())).ok()? + exponent;
+        let mut unscaled: i128 = 0;
+        for at in 0..whole_digits {
+            let digit = usize::try_from(at).ok().and_then(|at| digits.get(at));
+            if digit.is_none() && unscaled == 0 {
+                break;
+            }
+            let digit = digit.map_or(0, |byte| i128::from(byte - b'0'));
+            unscaled = unscaled.checked_mul(10)?.checked_add(digit)?;
+        }
+        let first_dropped = usize::try_from(whole_digits).ok().and_then(|at| digits.get(at));
+        if first_dropped.is_some_and(|byte| *byte >= b'5') {
+            unscaled = unscaled.checked_add(1)?;
+        }
+        let fits = unscaled < 10i128.pow(u32::from(MAX_DIGITS));
+        fits.then_some(Self::new(if negative { -unscaled } else { unscaled }, 0))
+    }
+
     /// The unscaled value at another scale, if it can be had without losing a digit.
     pub fn rescaled(self, scale: u8) -> Option<i128> {
         if scale >= self.scale {
@@ -97,6 +136,15 @@ impl fmt::Display for Decimal {
         let point = if scale > 0 { "." } else { "" };
         write!(f, "{sign}{whole}{point}{fraction}")
     }
+}
+
+/// An exponent of at most six digits; larger ones lead beyond 38 digits or to zero anyway.
+fn exponent_in(text: &str) -> Option<i64> {
+    const MAX_EXPONENT_DIGITS: usize = 6;
+    let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
+    let is_plain = (1..=MAX_EXPONENT_DIGITS).contains(&digits.len())
+        && digits.bytes().all(|byte| byte.is_ascii_digit());
+    if is_plain { text.parse().ok() } else { None }
 }
 
 /// A text is not a decimal number of at most 38 digits.
@@ -191,6 +239,46 @@ mod tests {
             ["", "-", ".", "1.2.3", "1e5", "NaN", " 1", "1700000000000000000000000000000000000000"]
         {
             assert!(text.parse::<Decimal>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_found_in_texts_and_rounded_half_away_from_zero() {
+        for (text, number) in [
+            ("007", "7"),
+            (" -12 ", "-12"),
+            ("10.5", "11"),
+            ("-0.5", "-1"),
+            ("0.49", "0"),
+            ("1.25e1", "13"),
+            ("5e-1", "1"),
+            ("5e-2", "0"),
+            (".5", "1"),
+            ("1.", "1"),
+            ("0e999999", "0"),
+            ("+99999999999999999999999999999999999999", "99999999999999999999999999999999999999"),
+        ] {
+            assert_eq!(Decimal::whole_number_in(text), Some(decimal(number)), "{text}");
+        }
+        for text in [
+            "",
+            " ",
+            ".",
+            "-",
+            "1 2",
+            "1.2.3",
+            "abc",
+            "1e",
+            "1e1.5",
+            "NaN",
+            "\t1",
+            "--1",
+            "0x10",
+            "99999999999999999999999999999999999999.5",
+            "1e38",
+            "1e999999",
+        ] {
+            assert_eq!(Decimal::whole_number_in(text), None, "{text}");
         }
     }
 

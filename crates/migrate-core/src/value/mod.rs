@@ -3,6 +3,7 @@
 //! Rows never travel in this form (they are Arrow arrays). A scalar is what a plan stores and a
 //! statement binds, so its JSON form must survive every reader: numbers and times are strings.
 
+mod calendar;
 mod column;
 mod decimal;
 mod time;
@@ -13,6 +14,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+pub use calendar::CalendarUnit;
 pub use column::for_each_scalar;
 pub use decimal::{Decimal, InvalidDecimal, MAX_DIGITS};
 pub use time::{DayTime, EpochDay, EpochTime, InvalidTime};

@@ -3,12 +3,14 @@
 use std::num::NonZeroU32;
 
 use migrate_config::{
-    CreateTable, Fidelity, LoadMode, OnBadRow, OnNonempty, SnapshotPolicy, TableConfig,
+    ChunkingColumn, CreateTable, DeclaredType, Fidelity, LoadMode, OnBadRow, OnNonempty,
+    SnapshotPolicy, TableConfig,
 };
 use migrate_core::{Dialect, Predicate, Result, WriteMode};
 use serde_json::Value;
 
 use super::Registry;
+use crate::chunk_column::{ChunkColumn, DeclaredKind};
 use crate::job::{self, FidelityPolicy, NonemptyPolicy, TableJob};
 
 /// What the configuration says of one table, without its components.
@@ -54,7 +56,9 @@ pub(super) fn job(table: &TableConfig, registry: &Registry) -> Result<TableJob> 
     job.strategy = Some(
         registry.strategies().build(strategy, options).map_err(|e| e.with("at", &table.path))?,
     );
-    job.chunk_keys = table.chunking_columns.iter().map(|column| column.name.clone()).collect();
+    job.chunk_columns = table.chunking_columns.iter().map(chunk_column).collect();
+    job.chunk_fallback = table.watermark.as_ref().map(|watermark| watermark.source.clone());
+    job.order.clone_from(&table.sort_columns);
     job.chunk_rows = match job.mode {
         WriteMode::Copy => settings.batch_size_copy_mode.or(settings.batch_size),
         _ => settings.batch_size,
@@ -75,8 +79,35 @@ fn missing_features(table: &TableConfig) -> Vec<String> {
         (settings.disable_index, "disable_index"),
         (settings.create_table == CreateTable::IfMissing, "create_table"),
         (settings.on_bad_row == OnBadRow::Quarantine, "on_bad_row"),
-        (!table.sort_columns.is_empty(), "sort_columns"),
-        (table.chunking_columns.len() > 1, "chunking_columns with several columns"),
     ];
     asked.into_iter().filter(|(is_asked, _)| *is_asked).map(|(_, name)| name.to_owned()).collect()
+}
+
+fn chunk_column(column: &ChunkingColumn) -> ChunkColumn {
+    let chunk_column = ChunkColumn::from(column.name.clone());
+    match column.declared {
+        Some(declared) => chunk_column.declared_as(declared.as_str(), kind(declared)),
+        None => chunk_column,
+    }
+}
+
+/// What the word means.
+fn kind(declared: DeclaredType) -> DeclaredKind {
+    match declared {
+        DeclaredType::Int | DeclaredType::Bigint | DeclaredType::Integer => DeclaredKind::Integer,
+        DeclaredType::Number | DeclaredType::Numeric | DeclaredType::Decimal => {
+            DeclaredKind::Number
+        }
+        DeclaredType::VarcharNumeric => DeclaredKind::NumberInText,
+        DeclaredType::Uuid => DeclaredKind::Uuid,
+        DeclaredType::Varchar | DeclaredType::String | DeclaredType::Text | DeclaredType::Char => {
+            DeclaredKind::Text
+        }
+        DeclaredType::Date => DeclaredKind::Date,
+        DeclaredType::TimestampNtz => DeclaredKind::Timestamp,
+        DeclaredType::TimestampLtz => DeclaredKind::Instant,
+        DeclaredType::TimestampTz => DeclaredKind::OffsetTimestamp,
+        // `TIMESTAMP` and `DATETIME` mean what the account says they mean.
+        _ => DeclaredKind::AnyTimestamp,
+    }
 }

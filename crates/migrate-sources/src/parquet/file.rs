@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use md5::{Digest, Md5};
 use migrate_core::arrow::datatypes::{DataType, SchemaRef};
 use migrate_core::value::Bytes;
-use migrate_core::{Column, ColumnType, Error, ErrorKind, ObjectStat, Result};
+use migrate_core::{Column, ColumnType, Error, ErrorKind, ObjectStat, Result, code};
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::basic::LogicalType;
 use parquet::file::reader::{ChunkReader, Length};
@@ -68,14 +68,16 @@ impl ParquetFile {
         }
     }
 
+    /// Uncompressed bytes of all row groups.
+    pub(super) fn bytes(&self) -> u64 {
+        let groups = self.metadata.metadata().row_groups();
+        groups.iter().map(|group| u64::try_from(group.total_byte_size()).unwrap_or_default()).sum()
+    }
+
     /// Average uncompressed bytes per row, at least 1.
     pub(super) fn row_bytes(&self) -> u64 {
-        let groups = self.metadata.metadata().row_groups();
-        let total = |count: fn(&parquet::file::metadata::RowGroupMetaData) -> i64| -> u64 {
-            groups.iter().map(|group| u64::try_from(count(group)).unwrap_or_default()).sum()
-        };
-        let bytes = total(parquet::file::metadata::RowGroupMetaData::total_byte_size);
-        (bytes / total(parquet::file::metadata::RowGroupMetaData::num_rows).max(1)).max(1)
+        let rows: u64 = self.stat().row_group_rows.iter().sum();
+        (self.bytes() / rows.max(1)).max(1)
     }
 
     /// The columns in our types.

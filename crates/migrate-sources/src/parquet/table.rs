@@ -1,16 +1,15 @@
 //! One table of Parquet files.
 
-use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures::TryStreamExt;
 use migrate_core::arrow::array::RecordBatch;
-use migrate_core::value::for_each_scalar;
 use migrate_core::{
-    BatchStream, ColumnName, Error, ErrorKind, Extent, KeyHistogram, ObjectStat, Predicate,
-    Pushdown, Result, RunContext, ScanRequest, Snapshot, SourceTable, TableRef, TableSchema, code,
+    BatchStream, ColumnName, Error, ErrorKind, Extent, HistogramRequest, KeyHistogram, ObjectStat,
+    Predicate, Pushdown, Result, RunContext, ScanRequest, Snapshot, SourceTable, TableRef,
+    TableSchema, TableSize, code,
 };
 
 use super::file::ParquetFile;
@@ -139,23 +138,23 @@ impl SourceTable for ParquetTable {
         batches.try_fold(0, |rows, batch| async move { Ok(rows + batch.num_rows() as u64) }).await
     }
 
-    async fn key_histogram(
-        &self,
-        key: &ColumnName,
-        depth_rows: NonZeroU64,
-        filter: &Predicate,
-    ) -> Result<KeyHistogram> {
-        self.schema.require(key)?;
-        let batches: Vec<RecordBatch> =
-            self.rows(vec![key.clone()], filter).await?.try_collect().await?;
-        let mut keys = Vec::new();
-        for column in batches.iter().filter_map(|batch| batch.columns().first()) {
-            for_each_scalar(column, key, |value| {
-                keys.push(value);
-                Ok(())
-            })?;
+    async fn histograms(&self, request: &HistogramRequest<'_>) -> Result<Vec<KeyHistogram>> {
+        let mut columns: Vec<ColumnName> = Vec::new();
+        for key in request.within.iter().chain([request.key]) {
+            self.schema.require(&key.column)?;
+            if !columns.contains(&key.column) {
+                columns.push(key.column.clone());
+            }
         }
-        Ok(KeyHistogram::count(keys, depth_rows))
+        let batches: Vec<RecordBatch> =
+            self.rows(columns, request.filter).await?.try_collect().await?;
+        request.count(&batches)
+    }
+
+    async fn size(&self) -> Result<TableSize> {
+        let rows = self.count(&Predicate::All).await?;
+        let bytes = self.files.iter().map(|file| file.bytes()).sum();
+        Ok(TableSize { rows: Some(rows), bytes: Some(bytes) })
     }
 
     async fn objects(&self) -> Result<Vec<ObjectStat>> {

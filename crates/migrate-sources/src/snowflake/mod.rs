@@ -10,6 +10,8 @@ mod cell;
 mod column;
 mod decode;
 mod error;
+mod facts;
+mod histogram;
 mod session;
 mod settings;
 mod statement;

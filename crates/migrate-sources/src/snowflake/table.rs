@@ -1,21 +1,24 @@
 //! One table or view of Snowflake.
 
-use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use migrate_core::arrow::array::AsArray;
 use migrate_core::value::{EpochTime, for_each_scalar};
 use migrate_core::{
-    BatchStream, Column, ColumnName, Dialect, Error, ErrorKind, Extent, KeyBucket, KeyHistogram,
-    ObjectStat, Predicate, Pushdown, Result, RunContext, Scalar, ScanRequest, Snapshot,
-    SourceTable, SqlBuilder, SqlStatement, TableRef, TableSchema, closest, code,
+    BatchStream, Column, ColumnName, ColumnType, DeclaredKeys, Dialect, Error, ErrorKind, Extent,
+    HistogramRequest, Key, KeyHistogram, ObjectStat, Predicate, Pushdown, Result, RunContext,
+    Scalar, ScanRequest, Snapshot, SourceTable, SqlBuilder, SqlStatement, TableRef, TableSchema,
+    TableSize, closest, code,
 };
+use tokio::sync::OnceCell;
 
 use super::decode::decode;
+use super::facts::{self, Facts};
+use super::histogram;
 use super::session::SessionPool;
 use super::settings::RESULT_CHUNK_MB;
-use super::statement::{Execution, counts, fetch, fetch_count};
+use super::statement::{Execution, fetch, fetch_count};
 use crate::task_stream::{BatchSender, TaskStream};
 
 /// Batches that wait for the consumer.
@@ -27,6 +30,7 @@ pub(super) struct SnowflakeTable {
     sessions: Arc<SessionPool>,
     schema: Arc<TableSchema>,
     snapshot: Option<Snapshot>,
+    facts: OnceCell<Facts>,
 }
 
 /// The present moment by Snowflake's clock, in the form that time travel takes.
@@ -85,12 +89,29 @@ impl SnowflakeTable {
             (Err(error), None) => return Err(error.with("table", table)),
         };
         let schema = Arc::new(TableSchema::new(table.clone(), columns));
-        Ok(Self { sessions, schema, snapshot })
+        Ok(Self { sessions, schema, snapshot, facts: OnceCell::new() })
     }
 
     /// `FROM` this table, as of the snapshot.
     fn from(&self, sql: &mut SqlBuilder) {
         from(sql, &self.schema.table, self.snapshot.as_ref());
+    }
+
+    /// Texts by their bytes, as everywhere.
+    fn order_by(&self, sql: &mut SqlBuilder, order: &[ColumnName]) -> Result<()> {
+        for (position, name) in order.iter().enumerate() {
+            let column = self.schema.require(name)?;
+            sql.text(if position == 0 { " ORDER BY " } else { ", " });
+            let is_text = matches!(column.column_type, ColumnType::Text { .. });
+            Key::from(name).render(sql, is_text);
+            sql.text(" NULLS LAST");
+        }
+        Ok(())
+    }
+
+    /// Asked once.
+    async fn facts(&self) -> Result<&Facts> {
+        self.facts.get_or_try_init(|| Facts::of(&self.sessions, &self.schema)).await
     }
 
     fn selected(&self, columns: &[ColumnName]) -> Result<TableSchema> {
@@ -176,49 +197,52 @@ impl SourceTable for SnowflakeTable {
             .map_err(|error| error.with("table", &self.schema.table))
     }
 
-    async fn key_histogram(
-        &self,
-        key: &ColumnName,
-        depth_rows: NonZeroU64,
-        filter: &Predicate,
-    ) -> Result<KeyHistogram> {
-        self.schema.require(key)?;
+    async fn histograms(&self, request: &HistogramRequest<'_>) -> Result<Vec<KeyHistogram>> {
         let mut sql = SqlBuilder::new(Dialect::Snowflake);
-        // The bucket of a key is its rank over the depth, by exact integer arithmetic; equal keys
-        // have equal ranks. The last column lets a truncated answer be noticed.
-        sql.text(
-            "SELECT \"FIRST\", \"N\", (COUNT(*) OVER ())::NUMBER(38,0) AS \"BUCKETS\" FROM (\
-             SELECT MIN(\"K\") AS \"FIRST\", COUNT(*)::NUMBER(38,0) AS \"N\", \"BUCKET\" FROM (\
-             SELECT \"K\", CASE WHEN \"K\" IS NULL THEN -1 \
-             ELSE (\"R\" - MOD(\"R\", ",
-        );
-        let depth = depth_rows.to_string();
-        sql.text(&depth).text(")) END AS \"BUCKET\" FROM (SELECT \"K\", RANK() OVER (ORDER BY \"K\" ASC NULLS LAST) - 1 AS \"R\" FROM (SELECT ");
-        sql.name(key.as_str()).text(" AS \"K\" FROM ");
-        self.from(&mut sql);
-        only_where(&mut sql, filter)?;
-        sql.text("))) GROUP BY \"BUCKET\") ORDER BY \"BUCKET\"");
-        let answer = fetch(&self.sessions, &sql.finish(), &RunContext::new())
-            .await
-            .map_err(|error| error.with("table", &self.schema.table).with("column", key))?;
-        let rows = counts(&answer, 1)?;
-        let announced = counts(&answer, 2)?.first().copied().unwrap_or(0);
-        if announced != rows.len() as u64 {
-            return Err(Error::new(code::ROW_COUNT_MISMATCH, "A histogram arrived incomplete")
-                .with("table", &self.schema.table)
-                .with_hint("run again"));
-        }
-        let mut histogram = KeyHistogram::default();
-        let mut rows = rows.into_iter();
-        for_each_scalar(answer.column(0), key, |first| {
-            let rows = rows.next().unwrap_or_default();
-            match first {
-                Some(first) => histogram.buckets.push(KeyBucket { first, rows }),
-                None => histogram.nulls += rows,
-            }
-            Ok(())
+        histogram::render(&mut sql, request, &self.schema, |sql| {
+            self.from(sql);
+            only_where(sql, request.filter)
         })?;
-        Ok(histogram)
+        let named = |error: Error| {
+            error.with("table", &self.schema.table).with("column", &request.key.column)
+        };
+        let answer = fetch(&self.sessions, &sql.finish(), &RunContext::new()).await;
+        let histograms =
+            answer.and_then(|answer| histogram::read(&answer, request)).map_err(named)?;
+        // An answer without rows says nothing of its own completeness; a count has always one.
+        if histograms.is_empty() && self.count(request.filter).await? > 0 {
+            return Err(named(histogram::incomplete()));
+        }
+        Ok(histograms)
+    }
+
+    async fn size(&self) -> Result<TableSize> {
+        Ok(self.facts().await?.size)
+    }
+
+    async fn declared_keys(&self) -> Result<DeclaredKeys> {
+        let facts = self.facts().await?;
+        // A view has no size, and no keys to ask for.
+        let primary = match facts.size.rows {
+            Some(_) => facts::primary_key(&self.sessions, &self.schema).await?,
+            None => Vec::new(),
+        };
+        Ok(DeclaredKeys { primary, clustering: facts.clustering.clone() })
+    }
+
+    fn can_sort(&self) -> bool {
+        true
+    }
+
+    fn statement_to_see(&self, column: &ColumnName, rows: &Predicate) -> Option<String> {
+        let mut sql = SqlBuilder::new(Dialect::Snowflake);
+        sql.text("select ").name(column.as_str()).text(" from ").table(&self.schema.table);
+        sql.text(" where ");
+        // A statement with parameters cannot be copied.
+        rows.render(&mut sql)
+            .ok()
+            .map(|()| sql.finish())
+            .and_then(|statement| statement.params.is_empty().then_some(statement.sql))
     }
 
     async fn objects(&self) -> Result<Vec<ObjectStat>> {
@@ -235,6 +259,7 @@ impl SourceTable for SnowflakeTable {
         sql.text("SELECT ").names(request.columns.iter().map(ColumnName::as_str)).text(" FROM ");
         self.from(&mut sql);
         only_where(&mut sql, &predicate.and(request.filter))?;
+        self.order_by(&mut sql, &request.order)?;
         let session = cx.unless_cancelled(self.sessions.checkout()).await?;
         let execution = Execution::start(session, &sql.finish(), cx)
             .await
