@@ -40,6 +40,7 @@ mod sql;
 mod status;
 mod suggest;
 pub mod value;
+mod value_policy;
 
 pub use arrow;
 pub use async_trait::async_trait;
@@ -48,7 +49,7 @@ pub use arrow_form::to_arrow_form;
 pub use chunk::{Chunk, ChunkId, ChunkPlan, Extent};
 pub use chunking::{ChunkingStrategy, PlanInput};
 pub use code::ErrorCode;
-pub use column_match::{ColumnMatch, ColumnPair};
+pub use column_match::{ColumnChoices, ColumnMatch, ColumnPair};
 pub use column_type::{ColumnType, MICRO_SCALE};
 pub use commit::{CommitDomain, CommitRecord};
 pub use context::{Deadline, RunContext};
@@ -58,7 +59,7 @@ pub use event::{Event, Observer, Silent};
 pub use filter::check_filter;
 pub use name::{ColumnName, TableRef};
 pub use predicate::Predicate;
-pub use schema::{Column, Fill, TableSchema};
+pub use schema::{Annotations, Column, Fill, TableDefinition, TableSchema};
 pub use sink::{
     CommitGuarantee, Fidelity, LoadPlan, Sink, SinkCapabilities, SinkTable, WriteMode, WriteSummary,
 };
@@ -75,6 +76,7 @@ pub use status::{
 };
 pub use suggest::closest;
 pub use value::{Decimal, Float, Scalar};
+pub use value_policy::{OnFraction, OnNonjson, OnNul, ValuePart, ValuePolicy};
 
 // Compile-time guards: every extension point stays dyn-compatible.
 const _: Option<(&dyn Source, &dyn SourceTable)> = None;

@@ -15,7 +15,7 @@ use crate::context::RunContext;
 use crate::error::Result;
 use crate::name::{ColumnName, TableRef};
 use crate::predicate::Predicate;
-use crate::schema::TableSchema;
+use crate::schema::{Annotations, TableSchema};
 use crate::value::Scalar;
 
 /// Rows on their way. Dropping the stream ends the read and frees what it holds.
@@ -123,6 +123,15 @@ pub trait SourceTable: fmt::Debug + Send + Sync {
         depth_rows: NonZeroU64,
         filter: &Predicate,
     ) -> Result<KeyHistogram>;
+
+    /// Primary key and comments, asked only where a target table is to be created.
+    ///
+    /// # Errors
+    ///
+    /// As [`Source::check`].
+    async fn annotations(&self) -> Result<Annotations> {
+        Ok(Annotations::default())
+    }
 
     /// The immutable objects that the table is made of; none where it is not made of objects.
     ///

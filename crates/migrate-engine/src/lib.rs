@@ -59,8 +59,8 @@ mod verify;
 mod work;
 
 pub use builder::MigrationBuilder;
-pub use job::{FidelityPolicy, NonemptyPolicy, SnapshotPolicy, TableJob};
+pub use job::{CreationPolicy, FidelityPolicy, NonemptyPolicy, SnapshotPolicy, TableJob};
 pub use migrate_core as core;
 pub use migration::Migration;
 pub use report::{RunReport, TableReport};
-pub use table_plan::{ColumnPlan, PlannedTable, TablePreview};
+pub use table_plan::{ColumnPlan, DefinedTable, PlannedTable, TablePreview};

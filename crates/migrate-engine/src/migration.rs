@@ -20,7 +20,7 @@ use crate::plan_stage::{PLANNED_AT_ONCE, Unplanned, plan_tables};
 use crate::report::RunReport;
 use crate::retry::steadily;
 use crate::table::Table;
-use crate::table_plan::{TablePreview, plan_table};
+use crate::table_plan::{DefinedTable, Missing, TablePreview, define, plan_table};
 
 /// The components of one table.
 #[derive(Debug, Clone)]
@@ -66,7 +66,8 @@ impl Migration {
                 let pinned = pins.of(&parts.source);
                 let shared = self.shares_target(at);
                 async move {
-                    let plan = cx.unless_cancelled(plan_table(job, parts, pinned, shared)).await;
+                    let plan = plan_table(job, parts, pinned, shared, Missing::Imagine);
+                    let plan = cx.unless_cancelled(plan).await;
                     TablePreview {
                         source: job.from.clone(),
                         target: job.to.clone(),
@@ -78,6 +79,33 @@ impl Migration {
             .collect()
             .await;
         Ok(previews)
+    }
+
+    /// The statements that would create every target table, whether it is there or not. Nothing is
+    /// written.
+    ///
+    /// # Errors
+    ///
+    /// When a source or sink cannot be reached at all; what is wrong with one table is in its
+    /// definition.
+    pub async fn define(&self, cx: &RunContext) -> Result<Vec<DefinedTable>> {
+        self.check(cx).await?;
+        let definitions = futures::stream::iter(&self.jobs)
+            .map(|(job, parts)| async move {
+                let statements = cx.unless_cancelled(async {
+                    let source = parts.source.open(&job.from, None).await?;
+                    parts.sink.definition(&define(job, source.as_ref()).await?)
+                });
+                DefinedTable {
+                    source: job.from.clone(),
+                    target: job.to.clone(),
+                    statements: statements.await,
+                }
+            })
+            .buffered(PLANNED_AT_ONCE)
+            .collect()
+            .await;
+        Ok(definitions)
     }
 
     /// Copies all tables, going on where an earlier run stopped.

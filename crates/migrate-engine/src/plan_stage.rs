@@ -12,7 +12,7 @@ use crate::job::TableJob;
 use crate::migration::Parts;
 use crate::retry::steadily;
 use crate::table::Table;
-use crate::table_plan::{Draft, Ends, open, plan_table};
+use crate::table_plan::{Draft, Ends, Missing, open, plan_table};
 
 /// Tables that are planned at the same time. Planning waits for the source, not for this machine.
 pub(crate) const PLANNED_AT_ONCE: usize = 8;
@@ -74,10 +74,10 @@ impl Unplanned<'_> {
     async fn load_or_draft(&self) -> Result<Found> {
         let Self { table, job, parts, .. } = self;
         if let Some(stored) = parts.status.load_plan(table.id()).await? {
-            let ends = open(job, parts, stored.snapshot.as_ref()).await?;
+            let ends = open(job, parts, stored.snapshot.as_ref(), Missing::Create).await?;
             return Ok(Found::Stored(Box::new(stored), ends));
         }
-        let draft = plan_table(job, parts, self.pinned, self.shares_target).await?;
+        let draft = plan_table(job, parts, self.pinned, self.shares_target, Missing::Create).await?;
         check_guarantee(parts, &draft)?;
         Ok(Found::New(Box::new(draft)))
     }

@@ -10,7 +10,7 @@ use migrate_core::arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch};
 use migrate_core::arrow::datatypes::Int64Type;
 use migrate_core::memory::{MemorySink, MemorySource, MemoryStore};
 use migrate_core::{
-    BatchStream, Chunk, Column, ColumnType, CommitRecord, Error, Event, Fidelity, LoadPlan,
+    BatchStream, Chunk, Column, ColumnPair, ColumnType, CommitRecord, Error, Event, Fidelity, LoadPlan,
     Observer, Result, RunContext, Sink, SinkCapabilities, SinkTable, TableRef, TableRequest,
     TableSchema, WriteSummary,
 };
@@ -167,8 +167,8 @@ impl SinkTable for FaultyTable {
         self.inner.capabilities()
     }
 
-    fn assess(&self, source: &Column, target: &Column) -> Fidelity {
-        self.inner.assess(source, target)
+    fn assess(&self, pair: &ColumnPair) -> Fidelity {
+        self.inner.assess(pair)
     }
 
     async fn is_empty(&self) -> Result<bool> {

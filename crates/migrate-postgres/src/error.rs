@@ -11,7 +11,8 @@ use sqlx::postgres::PgDatabaseError;
 pub fn classify(message: &'static str, cause: sqlx::Error) -> Error {
     if let Some(state) = sqlstate(&cause) {
         let (code, hint) = meaning(&state);
-        let error = Error::new(code, message).with("sqlstate", state).with_source(cause);
+        let error = with_names(Error::new(code, message).with("sqlstate", state), &cause);
+        let error = error.with_source(cause);
         return match hint {
             Some(hint) => error.with_hint(hint),
             None => error,
@@ -39,6 +40,16 @@ pub fn classify(message: &'static str, cause: sqlx::Error) -> Error {
     Error::new(kind, message).with_hint(hint).with_source(cause)
 }
 
+/// The column and the constraint that an error is about, where the server names them.
+fn with_names(error: Error, cause: &sqlx::Error) -> Error {
+    let database = cause.as_database_error().and_then(|e| e.try_downcast_ref::<PgDatabaseError>());
+    let names = database.map(|e| [("column", e.column()), ("constraint", e.constraint())]);
+    names.into_iter().flatten().fold(error, |error, (key, name)| match name {
+        Some(name) => error.with(key, name),
+        None => error,
+    })
+}
+
 fn io_hint(kind: std::io::ErrorKind) -> &'static str {
     use std::io::ErrorKind as Io;
     match kind {
@@ -52,6 +63,26 @@ fn io_hint(kind: std::io::ErrorKind) -> &'static str {
 pub fn sqlstate(cause: &sqlx::Error) -> Option<String> {
     let database = cause.as_database_error()?;
     Some(database.try_downcast_ref::<PgDatabaseError>()?.code().to_owned())
+}
+
+/// The number of the row, from 1, at which the server says that a COPY into `table` failed.
+///
+/// The server tells it in the context of the error (`CopyFromErrorCallback` in its sources), in its
+/// own language: `COPY t, line 3, column v`. Nothing else of the context is passed on, because it
+/// can quote values.
+pub fn copied_row(cause: &sqlx::Error, table: &str) -> Option<u64> {
+    let database = cause.as_database_error()?.try_downcast_ref::<PgDatabaseError>()?;
+    row_of_context(database.r#where()?, table)
+}
+
+fn row_of_context(context: &str, table: &str) -> Option<u64> {
+    let rest = context.lines().find_map(|line| {
+        line.strip_prefix("COPY ").and_then(|rest| rest.strip_prefix(table)?.strip_prefix(", "))
+    })?;
+    let start = rest.find(|c: char| c.is_ascii_digit())?;
+    let digits = rest.get(start..)?;
+    let end = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
+    digits.get(..end)?.parse().ok()
 }
 
 /// What a SQLSTATE means for the caller, and the next step where it is known.
@@ -137,6 +168,16 @@ mod tests {
         ] {
             assert_eq!(meaning(state).0.kind().retry(), Retry::Never, "{state}");
         }
+    }
+
+    #[test]
+    fn the_row_of_a_failed_copy_is_read_in_any_language() {
+        assert_eq!(row_of_context("COPY t1, line 42, column v", "t1"), Some(42));
+        assert_eq!(row_of_context("COPY a, b 7, Zeile 3", "a, b 7"), Some(3));
+        let nested = "PL/pgSQL function f() line 7 at RAISE\nCOPY t, line 5";
+        assert_eq!(row_of_context(nested, "t"), Some(5));
+        assert_eq!(row_of_context("COPY other, line 5", "t"), None);
+        assert_eq!(row_of_context("SQL statement", "t"), None);
     }
 
     #[test]

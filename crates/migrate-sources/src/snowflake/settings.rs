@@ -74,7 +74,7 @@ impl SnowflakeSettings {
 
     /// Parameters of every session.
     pub(super) fn all_session_parameters(&self) -> BTreeMap<String, Value> {
-        let own: [(&str, Value); 7] = [
+        let own: [(&str, Value); 9] = [
             ("QUERY_TAG", "migrate".into()),
             // Zoned times come as UTC whatever the account's default is.
             ("TIMEZONE", "UTC".into()),
@@ -83,6 +83,9 @@ impl SnowflakeSettings {
             // Smaller parts of a result: each is held in memory as a whole. In MB; 16 is the least.
             ("CLIENT_RESULT_CHUNK_SIZE", RESULT_CHUNK_MB.into()),
             ("JSON_INDENT", 0.into()),
+            // Shapes come as objects, by which a table is known to have some.
+            ("GEOGRAPHY_OUTPUT_FORMAT", "GeoJSON".into()),
+            ("GEOMETRY_OUTPUT_FORMAT", "GeoJSON".into()),
             // The server gives up when this side would.
             ("STATEMENT_TIMEOUT_IN_SECONDS", self.statement_timeout.as_secs().into()),
             // A statement goes on while its result is being fetched over another connection.

@@ -7,12 +7,13 @@ use async_trait::async_trait;
 use migrate_core::arrow::array::AsArray;
 use migrate_core::value::{EpochTime, for_each_scalar};
 use migrate_core::{
-    BatchStream, Column, ColumnName, Dialect, Error, ErrorKind, Extent, KeyBucket, KeyHistogram,
+    Annotations, BatchStream, Column, ColumnName, ColumnType, Dialect, Error, ErrorKind, Extent, KeyBucket, KeyHistogram,
     ObjectStat, Predicate, Pushdown, Result, RunContext, Scalar, ScanRequest, Snapshot,
     SourceTable, SqlBuilder, SqlStatement, TableRef, TableSchema, closest, code,
 };
 
 use super::decode::decode;
+use super::describe::{annotations, with_declared_types};
 use super::session::SessionPool;
 use super::settings::RESULT_CHUNK_MB;
 use super::statement::{Execution, counts, fetch, fetch_count};
@@ -84,6 +85,7 @@ impl SnowflakeTable {
             },
             (Err(error), None) => return Err(error.with("table", table)),
         };
+        let columns = with_declared_types(&sessions, table, columns).await?;
         let schema = Arc::new(TableSchema::new(table.clone(), columns));
         Ok(Self { sessions, schema, snapshot })
     }
@@ -107,6 +109,18 @@ fn from(sql: &mut SqlBuilder, table: &TableRef, snapshot: Option<&Snapshot>) {
         let moment = snapshot.as_str().replace('\'', "");
         sql.text(" AT(TIMESTAMP => '").text(&moment).text("'::TIMESTAMP_LTZ)");
     }
+}
+
+/// One column of a scan.
+fn select(sql: &mut SqlBuilder, column: &Column) {
+    let name = column.name.as_str();
+    match column.column_type {
+        // A result shows a vector with six digits after the point; an array shows all of them.
+        ColumnType::Vector { .. } => sql.name(name).text("::ARRAY AS ").name(name),
+        // GeoJSON has no place for the number of the reference system.
+        ColumnType::Geometry => sql.text("ST_ASEWKT(").name(name).text(") AS ").name(name),
+        _ => sql.name(name),
+    };
 }
 
 fn only_where(sql: &mut SqlBuilder, predicate: &Predicate) -> Result<()> {
@@ -221,6 +235,10 @@ impl SourceTable for SnowflakeTable {
         Ok(histogram)
     }
 
+    async fn annotations(&self) -> Result<Annotations> {
+        annotations(&self.sessions, &self.schema.table).await
+    }
+
     async fn objects(&self) -> Result<Vec<ObjectStat>> {
         Ok(Vec::new())
     }
@@ -232,7 +250,12 @@ impl SourceTable for SnowflakeTable {
         };
         let selected = self.selected(&request.columns)?;
         let mut sql = SqlBuilder::new(Dialect::Snowflake);
-        sql.text("SELECT ").names(request.columns.iter().map(ColumnName::as_str)).text(" FROM ");
+        sql.text("SELECT ");
+        for (position, column) in selected.columns.iter().enumerate() {
+            sql.text(if position == 0 { "" } else { ", " });
+            select(&mut sql, column);
+        }
+        sql.text(" FROM ");
         self.from(&mut sql);
         only_where(&mut sql, &predicate.and(request.filter))?;
         let session = cx.unless_cancelled(self.sessions.checkout()).await?;
