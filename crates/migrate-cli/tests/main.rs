@@ -4,5 +4,7 @@
 mod bad_input;
 mod copying;
 mod crashes;
+mod creating;
 mod support;
 mod validating;
+mod values;

@@ -4,7 +4,8 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crate::settings::{
-    CreateTable, Fidelity, OnBadRow, OnNonempty, OnNonjson, OnNul, Replace, SnapshotPolicy, SslMode, WatermarkLow,
+    CreateTable, Fidelity, OnBadRow, OnNonempty, OnNonjson, OnNul, Replace, SnapshotPolicy,
+    SslMode, WatermarkLow,
 };
 use crate::size::ByteSize;
 

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use migrate_config::{
-    DeclaredType, LoadMode, OnFraction, OnNonjson, OnNul, Severity, TypeFamily, WatermarkLow, WatermarkNulls};
+    DeclaredType, LoadMode, OnFraction, OnNonjson, OnNul, Severity, TypeFamily, WatermarkLow,
+    WatermarkNulls,
+};
 use serde_json::{Value, json};
 
 use crate::support::{base, config, error, notices, table, with, with_table};
@@ -200,10 +202,13 @@ fn a_column_inherits_the_policies_that_it_does_not_set() {
     let config = with(
         with_keys(&[
             ("on_fraction", json!("round")),
-            ("column_policies", json!({
-                "At": {"offset_column": "at_offset", "on_nul": "remove"},
-                "Exact": {"on_fraction": "reject"},
-            })),
+            (
+                "column_policies",
+                json!({
+                    "At": {"offset_column": "at_offset", "on_nul": "remove"},
+                    "Exact": {"on_fraction": "reject"},
+                }),
+            ),
         ]),
         "/on_nonjson",
         json!("null"),

@@ -62,11 +62,8 @@ pub struct ColumnChoices {
 
 impl ColumnChoices {
     fn pair(&self, source: &Column, target: &Column) -> ColumnPair {
-        let mut pair = ColumnPair::new(
-            source.name.clone(),
-            target.name.clone(),
-            source.column_type.clone(),
-        );
+        let mut pair =
+            ColumnPair::new(source.name.clone(), target.name.clone(), source.column_type.clone());
         pair.policy = self.policies.get(&source.name).copied().unwrap_or(self.policy);
         pair.policy.offset_is_kept = self.offset_columns.contains_key(&source.name);
         pair
@@ -220,9 +217,8 @@ fn refuse_near_misses(
     dropped: &[ColumnName],
     unfilled: &[ColumnName],
 ) -> Result<()> {
-    let stays_null = |name: &&ColumnName| {
-        target.column(name).is_some_and(|column| column.fill == Fill::Nothing)
-    };
+    let stays_null =
+        |name: &&ColumnName| target.column(name).is_some_and(|column| column.fill == Fill::Nothing);
     for to in unfilled.iter().filter(stays_null) {
         let Some(from) = dropped.iter().find(|from| nearly_same(from.as_str(), to.as_str())) else {
             continue;
@@ -334,7 +330,8 @@ mod tests {
     fn no_common_column_is_an_error_with_a_mapping_to_copy() {
         let source = table("s", vec![int("CARRIER")]);
         let target = table("t", vec![int("carrier")]);
-        let error = ColumnMatch::new(&source, &target, &ColumnChoices::default()).expect_err("case");
+        let error =
+            ColumnMatch::new(&source, &target, &ColumnChoices::default()).expect_err("case");
         assert_eq!(error.code(), code::NO_COLUMNS);
         let hint = error.hint().expect("hint");
         assert!(hint.contains(r#""column_mapping": {"CARRIER": "carrier"}"#), "{hint}");
@@ -345,7 +342,8 @@ mod tests {
         let source = table("s", vec![int("a")]);
         let required = int("b").with_nullable(false);
         let target = table("t", vec![int("a"), required.clone()]);
-        let error = ColumnMatch::new(&source, &target, &ColumnChoices::default()).expect_err("NOT NULL");
+        let error =
+            ColumnMatch::new(&source, &target, &ColumnChoices::default()).expect_err("NOT NULL");
         assert_eq!(error.code(), code::REQUIRED_COLUMN_UNMAPPED);
 
         let target = table("t", vec![int("a"), required.with_fill(Fill::Default)]);
@@ -356,7 +354,8 @@ mod tests {
     fn generated_columns_are_never_written() {
         let source = table("s", vec![int("a"), int("sum")]);
         let target = table("t", vec![int("a"), int("sum").with_fill(Fill::Generated)]);
-        let matched = ColumnMatch::new(&source, &target, &ColumnChoices::default()).expect("one pair");
+        let matched =
+            ColumnMatch::new(&source, &target, &ColumnChoices::default()).expect("one pair");
         assert_eq!(matched.pairs, [pair("a", "a")]);
         assert_eq!(matched.dropped, ["sum".into()]);
     }
@@ -369,7 +368,10 @@ mod tests {
         let target = table("t", vec![int("a"), int("loaded")]);
         let error = refused(&source, &target, &none);
         assert_eq!(error.code(), code::COLUMN_NEARLY_MATCHES);
-        assert!(error.to_string().ends_with(r#""column_mapping": {"LOADED": "loaded"}"#), "{error}");
+        assert!(
+            error.to_string().ends_with(r#""column_mapping": {"LOADED": "loaded"}"#),
+            "{error}"
+        );
         let cut = table("t", vec![int("a"), int(&long[..63])]);
         assert!(refused(&source, &cut, &none).to_string().contains("63 bytes"));
         // A default fills it: leaving the column out may be meant.
@@ -387,12 +389,18 @@ mod tests {
             ..ColumnChoices::default()
         };
         let matched = ColumnMatch::new(&source, &target, &offset("at")).expect("three pairs");
-        let parts: Vec<_> = matched.pairs.iter().map(|pair| (pair.source.as_str(), pair.part)).collect();
+        let parts: Vec<_> =
+            matched.pairs.iter().map(|pair| (pair.source.as_str(), pair.part)).collect();
         assert_eq!(
             parts,
             [("a", ValuePart::Whole), ("at", ValuePart::Whole), ("at", ValuePart::Offset)]
         );
-        assert!(matched.pairs.iter().all(|pair| pair.policy.offset_is_kept == (pair.source.as_str() == "at")));
+        assert!(
+            matched
+                .pairs
+                .iter()
+                .all(|pair| pair.policy.offset_is_kept == (pair.source.as_str() == "at"))
+        );
         assert!(refused(&source, &target, &offset("a")).to_string().contains("has no offset"));
     }
 

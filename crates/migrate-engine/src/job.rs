@@ -4,8 +4,8 @@ use std::num::{NonZeroU32, NonZeroU64};
 use std::sync::Arc;
 
 use migrate_core::{
-    ChunkingStrategy, ColumnChoices, ColumnName, Error, ErrorKind, Predicate, Result, Sink, Source, StatusStore,
-    TableRef, TableRequest, WriteMode,
+    ChunkingStrategy, ColumnChoices, ColumnName, Error, ErrorKind, Predicate, Result, Sink, Source,
+    StatusStore, TableRef, TableRequest, WriteMode,
 };
 
 /// One table to copy, with its settings. Start from [`TableJob::copy`] and add with `with_*`.

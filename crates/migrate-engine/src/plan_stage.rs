@@ -77,7 +77,8 @@ impl Unplanned<'_> {
             let ends = open(job, parts, stored.snapshot.as_ref(), Missing::Create).await?;
             return Ok(Found::Stored(Box::new(stored), ends));
         }
-        let draft = plan_table(job, parts, self.pinned, self.shares_target, Missing::Create).await?;
+        let draft =
+            plan_table(job, parts, self.pinned, self.shares_target, Missing::Create).await?;
         check_guarantee(parts, &draft)?;
         Ok(Found::New(Box::new(draft)))
     }

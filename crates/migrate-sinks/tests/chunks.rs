@@ -183,7 +183,11 @@ async fn a_refused_value_is_named_by_its_row_and_key() {
         }
         let error = write(target.table(name).await.as_ref(), rows).await.expect_err(name);
         let said = error.report().to_string();
-        assert_eq!((error.context("row"), error.context("key")), (Some("2"), Some("\"id\"=8")), "{said}");
+        assert_eq!(
+            (error.context("row"), error.context("key")),
+            (Some("2"), Some("\"id\"=8")),
+            "{said}"
+        );
         assert!(!said.contains("4711"), "no value: {said}");
         assert!(said.contains("; fix: "), "{said}");
         assert_eq!(target.count(name).await, before, "{name}");
@@ -195,8 +199,7 @@ async fn a_refused_value_is_named_by_its_row_and_key() {
 
 #[tokio::test]
 async fn null_in_not_null_and_rows_far_down_are_named_too() {
-    let target =
-        Target::with("create table t (id bigint primary key, v bigint not null)").await;
+    let target = Target::with("create table t (id bigint primary key, v bigint not null)").await;
     let table = target.table("t").await;
     let rows = |range: std::ops::Range<i64>| {
         let values: Int64Array = range.clone().map(|id| (id != 150_000).then_some(id)).collect();
@@ -204,7 +207,8 @@ async fn null_in_not_null_and_rows_far_down_are_named_too() {
         given.push(Given("v", ColumnType::Int64, Arc::new(values)));
         given
     };
-    let batches = batches((0..8).map(|at| Ok(batch(rows(at * 50_000..(at + 1) * 50_000)))).collect());
+    let batches =
+        batches((0..8).map(|at| Ok(batch(rows(at * 50_000..(at + 1) * 50_000)))).collect());
     let plan = plan(&rows(0..0));
     let written = table.write_chunk(&plan, &chunk(), batches, None, &RunContext::new()).await;
     let error = written.expect_err("NULL in NOT NULL");

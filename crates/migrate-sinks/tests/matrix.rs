@@ -15,10 +15,37 @@ use crate::support::{Given, Target, batch, batches, chunk};
 
 /// Every target type that has a column in the table `m`.
 pub(crate) const TARGETS: [&str; 32] = [
-    "smallint", "integer", "bigint", "numeric", "numeric(12,2)", "numeric(38,10)", "real",
-    "double precision", "boolean", "text", "varchar(5)", "char(5)", "uuid", "bytea", "date", "time",
-    "time(3)", "timestamp", "timestamp(3)", "timestamptz", "interval", "json", "jsonb", "mood",
-    "positive", "text[]", "smallint[]", "bigint[]", "numeric[]", "double precision[]", "boolean[]",
+    "smallint",
+    "integer",
+    "bigint",
+    "numeric",
+    "numeric(12,2)",
+    "numeric(38,10)",
+    "real",
+    "double precision",
+    "boolean",
+    "text",
+    "varchar(5)",
+    "char(5)",
+    "uuid",
+    "bytea",
+    "date",
+    "time",
+    "time(3)",
+    "timestamp",
+    "timestamp(3)",
+    "timestamptz",
+    "interval",
+    "json",
+    "jsonb",
+    "mood",
+    "positive",
+    "text[]",
+    "smallint[]",
+    "bigint[]",
+    "numeric[]",
+    "double precision[]",
+    "boolean[]",
     "jsonb[]",
 ];
 
@@ -70,19 +97,24 @@ fn literal(text: &str) -> String {
 /// What the server makes of the text in the target type, if that type keeps the value.
 async fn judged(target: &Target, sample: &Sample, text: &str, pg_type: &str) -> Option<String> {
     let value = format!("{}::{}", literal(text), sample.native);
-    let kept = |sql: String| async move {
-        target.text(&format!("select kept({})", literal(&sql))).await
-    };
+    let kept =
+        |sql: String| async move { target.text(&format!("select kept({})", literal(&sql))).await };
     // Binary to UUID, booleans to numbers and the like have no direct cast; texts lead everywhere.
     let by_text = format!("({value})::text::{pg_type}");
     let direct = match (&sample.column_type, pg_type) {
         (ColumnType::Binary, "uuid") => format!("encode({value}, 'hex')::uuid"),
-        (ColumnType::Boolean, "smallint" | "integer" | "bigint" | "numeric" | "numeric(12,2)" | "numeric(38,10)") => {
+        (
+            ColumnType::Boolean,
+            "smallint" | "integer" | "bigint" | "numeric" | "numeric(12,2)" | "numeric(38,10)",
+        ) => {
             format!("({value})::int::{pg_type}")
         }
         (ColumnType::Boolean, "positive") => format!("({value})::int::positive"),
         (ColumnType::Time { .. }, "interval") => format!("({value})::interval"),
-        (ColumnType::Instant { .. } | ColumnType::OffsetTimestamp { .. }, "timestamp" | "timestamp(3)") => {
+        (
+            ColumnType::Instant { .. } | ColumnType::OffsetTimestamp { .. },
+            "timestamp" | "timestamp(3)",
+        ) => {
             format!("({value} at time zone 'UTC')::{pg_type}")
         }
         // By value, not by the shortest text, which both may share.
@@ -131,7 +163,8 @@ async fn says_the_same(
     pg_type: &str,
 ) -> bool {
     let common = common_type(sample, pg_type);
-    let same = format!("select ({}::{common} = {}::{common})::text", literal(text), literal(stored));
+    let same =
+        format!("select ({}::{common} = {}::{common})::text", literal(text), literal(stored));
     target.text(&format!("select kept({})", literal(&same))).await.as_deref() == Some("true")
 }
 
@@ -205,7 +238,10 @@ fn is_beyond_the_rules(sample: &Sample, text: &str, pg_type: &str) -> bool {
     let digits: String = text.chars().filter(char::is_ascii_digit).collect();
     let digits = digits.trim_matches('0').len();
     match (&sample.column_type, pg_type) {
-        (ColumnType::Text { .. }, _) => text.trim() != text || !text.starts_with(['-', '.', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9']),
+        (ColumnType::Text { .. }, _) => {
+            text.trim() != text
+                || !text.starts_with(['-', '.', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9'])
+        }
         (_, "real") => digits > 6,
         (_, "double precision") => digits > 15,
         _ => false,
@@ -244,7 +280,8 @@ async fn every_pair_keeps_every_value_or_refuses_it() {
             let verdict = sink.assess(&ColumnPair::new("v", "v", sample.column_type.clone()));
             let is_possible = !matches!(verdict, Fidelity::Impossible { .. });
             if is_possible && !matches!(null, Ok(None)) {
-                complaints.push(format!("{} NULL to {}: {null:?}", sample.column_type, TARGETS[at]));
+                complaints
+                    .push(format!("{} NULL to {}: {null:?}", sample.column_type, TARGETS[at]));
             }
         }
     }
@@ -270,11 +307,11 @@ fn random(column_type: &ColumnType) -> BoxedStrategy<String> {
         ColumnType::Float64 => any::<f64>().prop_map(|value| value.to_string()).boxed(),
         ColumnType::Text { max_chars: None } => "[^\0]{0,8}|-?[0-9]{1,20}(\\.[0-9]{1,3})?".boxed(),
         ColumnType::Text { .. } => "[^\0]{0,5}".boxed(),
-        ColumnType::Binary => {
-            proptest::collection::vec(any::<u8>(), 0..20)
-                .prop_map(|bytes| bytes.iter().fold("\\x".to_owned(), |hex, byte| format!("{hex}{byte:02x}")))
-                .boxed()
-        }
+        ColumnType::Binary => proptest::collection::vec(any::<u8>(), 0..20)
+            .prop_map(|bytes| {
+                bytes.iter().fold("\\x".to_owned(), |hex, byte| format!("{hex}{byte:02x}"))
+            })
+            .boxed(),
         ColumnType::Date => (-719_162..=2_932_896_i32)
             .prop_map(|days| migrate_core::value::EpochDay::new(days).expect("a day").to_string())
             .boxed(),
@@ -283,14 +320,16 @@ fn random(column_type: &ColumnType) -> BoxedStrategy<String> {
                 migrate_core::value::DayTime::new(micros * 1_000).expect("within a day").to_string()
             })
             .boxed(),
-        ColumnType::Timestamp { .. } | ColumnType::Instant { .. } | ColumnType::OffsetTimestamp { .. } => micros
+        ColumnType::Timestamp { .. }
+        | ColumnType::Instant { .. }
+        | ColumnType::OffsetTimestamp { .. } => micros
             .prop_map(|micros| {
                 migrate_core::value::EpochTime::from_micros(micros).expect("a time").to_string()
             })
             .boxed(),
-        ColumnType::Uuid => any::<u128>()
-            .prop_map(|bits| uuid::Uuid::from_u128(bits).to_string())
-            .boxed(),
+        ColumnType::Uuid => {
+            any::<u128>().prop_map(|bits| uuid::Uuid::from_u128(bits).to_string()).boxed()
+        }
         ColumnType::Json => {
             let scalar = prop_oneof![
                 Just("null".to_owned()),
@@ -327,7 +366,8 @@ fn random_values_of_every_pair_come_back_equal_or_are_refused() {
         })
         .collect();
     let count = samples.len();
-    let cases = std::env::var("MATRIX_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(300);
+    let cases =
+        std::env::var("MATRIX_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(300);
     let mut runner =
         TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() });
     let value = (0..count, 0..TARGETS.len())
@@ -350,10 +390,8 @@ fn all_types() -> Vec<ColumnType> {
 
 #[tokio::test]
 async fn a_part_of_a_value_has_a_column_of_its_own() {
-    let target = Target::with(
-        "create table t (at timestamptz, mins smallint, iv interval, tx text)",
-    )
-    .await;
+    let target =
+        Target::with("create table t (at timestamptz, mins smallint, iv interval, tx text)").await;
     let sink = target.table("t").await;
     let column_type = ColumnType::OffsetTimestamp { scale: 9 };
     let part = |name: &str| {

@@ -17,7 +17,11 @@ pub(crate) async fn ddl(invocation: &Invocation, cx: &RunContext) -> Result<Exit
     for table in &tables {
         match &table.statements {
             Ok(statements) => {
-                script.push_str(&format!("-- {} -> {}\n", one_line(&table.source), one_line(&table.target)));
+                script.push_str(&format!(
+                    "-- {} -> {}\n",
+                    one_line(&table.source),
+                    one_line(&table.target)
+                ));
                 script.extend(statements.iter().flat_map(|statement| [statement, ";\n"]));
                 script.push('\n');
             }

@@ -10,8 +10,8 @@ use serde::Serialize;
 use crate::defaults;
 use crate::options::Options;
 use crate::settings::policy::{
-    CreateTable, DeclaredType, Fidelity, OnBadRow, OnFraction, OnNonempty, OnNonjson, OnNul, Replace, SnapshotPolicy,
-    WatermarkLow, WatermarkNulls,
+    CreateTable, DeclaredType, Fidelity, OnBadRow, OnFraction, OnNonempty, OnNonjson, OnNul,
+    Replace, SnapshotPolicy, WatermarkLow, WatermarkNulls,
 };
 use crate::settings::seconds;
 use crate::settings::source::SourceKind;
@@ -159,11 +159,7 @@ pub struct Watermark {
 
 impl Default for ValueSettings {
     fn default() -> Self {
-        Self {
-            on_fraction: None,
-            on_nul: defaults::ON_NUL,
-            on_nonjson: defaults::ON_NONJSON,
-        }
+        Self { on_fraction: None, on_nul: defaults::ON_NUL, on_nonjson: defaults::ON_NONJSON }
     }
 }
 

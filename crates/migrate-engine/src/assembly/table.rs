@@ -6,7 +6,9 @@ use migrate_config::{
     CreateTable, Fidelity, LoadMode, OnBadRow, OnFraction, OnNonempty, OnNonjson, OnNul,
     SnapshotPolicy, TableConfig, ValueSettings,
 };
-use migrate_core::{self as core, ColumnChoices, Dialect, Predicate, Result, ValuePolicy, WriteMode};
+use migrate_core::{
+    self as core, ColumnChoices, Dialect, Predicate, Result, ValuePolicy, WriteMode,
+};
 use serde_json::Value;
 
 use super::Registry;

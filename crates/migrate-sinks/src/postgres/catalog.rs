@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use migrate_core::{
-    Column, ColumnName, ColumnPair, Error, ErrorKind, Fidelity, Fill, Result, TableRef, TableSchema,
-    closest, code,
+    Column, ColumnName, ColumnPair, Error, ErrorKind, Fidelity, Fill, Result, TableRef,
+    TableSchema, closest, code,
 };
 use migrate_postgres::classify;
 use sqlx::postgres::PgRow;

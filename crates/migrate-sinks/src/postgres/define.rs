@@ -66,9 +66,11 @@ const FLOAT4_OID: u32 = 700;
 ///
 /// `Config` for names that the server would cut.
 pub(super) fn statements(wanted: &TableDefinition) -> Result<Vec<SqlStatement>> {
+    // The database is that of the connection.
+    let name = TableRef { database: None, ..wanted.table.clone() };
     refuse_long_names(&wanted.table, wanted.columns.iter().map(|(column, _)| &column.name))?;
     let mut table = SqlBuilder::new(Dialect::Postgres);
-    table.text("create table ").table(&wanted.table).text(" (");
+    table.text("create table ").table(&name).text(" (");
     for (position, (column, _)) in wanted.columns.iter().enumerate() {
         table.text(if position == 0 { "\n    " } else { ",\n    " }).name(column.name.as_str());
         table.text(" ").text(&best_type(&column.column_type).to_string());
@@ -84,13 +86,13 @@ pub(super) fn statements(wanted: &TableDefinition) -> Result<Vec<SqlStatement>> 
     let mut statements = vec![table.finish()];
     if let Some(comment) = &wanted.comment {
         let mut sql = SqlBuilder::new(Dialect::Postgres);
-        sql.text("comment on table ").table(&wanted.table).text(" is ").literal(comment);
+        sql.text("comment on table ").table(&name).text(" is ").literal(comment);
         statements.push(sql.finish());
     }
     for (column, comment) in &wanted.columns {
         let Some(comment) = comment else { continue };
         let mut sql = SqlBuilder::new(Dialect::Postgres);
-        sql.text("comment on column ").table(&wanted.table).text(".");
+        sql.text("comment on column ").table(&name).text(".");
         sql.name(column.name.as_str()).text(" is ").literal(comment);
         statements.push(sql.finish());
     }
@@ -103,7 +105,8 @@ pub(super) fn statements(wanted: &TableDefinition) -> Result<Vec<SqlStatement>> 
 ///
 /// Those of [`statements`], and whatever the server answers; then nothing has changed.
 pub(super) async fn create(database: &Database, wanted: &TableDefinition) -> Result<()> {
-    let failed = |cause| classify("Cannot create the target table", cause).with("table", &wanted.table);
+    let failed =
+        |cause| classify("Cannot create the target table", cause).with("table", &wanted.table);
     let statements = statements(wanted)?;
     let mut session = Session::open(database).await?;
     let mut tx = session.begin().await.map_err(failed)?;
@@ -137,8 +140,7 @@ impl ImaginedTable {
                 .with_nullable(column.nullable)
         });
         let schema = Arc::new(TableSchema::new(wanted.table.clone(), columns.collect()));
-        let loaded =
-            LoadedTable { oid: 0, schema, types, primary_key: wanted.primary_key.clone() };
+        let loaded = LoadedTable { oid: 0, schema, types, primary_key: wanted.primary_key.clone() };
         Ok(Self { loaded, capabilities })
     }
 

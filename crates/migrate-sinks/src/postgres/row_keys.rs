@@ -9,9 +9,7 @@ use std::fmt::Write as _;
 
 use migrate_core::arrow::array::{Array as _, ArrayRef, RecordBatch};
 use migrate_core::value::for_each_scalar;
-use migrate_core::{
-    Chunk, ColumnName, ColumnPair, Error, Extent, LoadPlan, ValuePart, WriteMode,
-};
+use migrate_core::{Chunk, ColumnName, ColumnPair, Error, Extent, LoadPlan, ValuePart, WriteMode};
 
 /// Keys that are kept per chunk. The driver hears of a refused row only when all have been sent, so
 /// any of them may have to be named: this is enough for a million rows with a key of one number. In
@@ -42,7 +40,8 @@ impl RowKeys {
         };
         let by_chunk = || {
             let Extent::Rows { predicate } = &chunk.extent else { return None };
-            let of_name = |name: &ColumnName| whole().find(|pair| pair.source == *name).and_then(place);
+            let of_name =
+                |name: &ColumnName| whole().find(|pair| pair.source == *name).and_then(place);
             let key: Vec<_> = predicate.columns().into_iter().filter_map(of_name).collect();
             Some(key)
         };

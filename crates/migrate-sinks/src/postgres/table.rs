@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use migrate_core::{
-    BatchStream, Chunk, ColumnPair, CommitGuarantee, CommitRecord, Dialect, Error,
-    ErrorKind, Fidelity, LoadPlan, Result, RunContext, SinkCapabilities, SinkTable, SqlBuilder,
-    TableRef, TableSchema, WriteMode, WriteSummary, code,
+    BatchStream, Chunk, ColumnPair, CommitGuarantee, CommitRecord, Dialect, Error, ErrorKind,
+    Fidelity, LoadPlan, Result, RunContext, SinkCapabilities, SinkTable, SqlBuilder, TableRef,
+    TableSchema, WriteMode, WriteSummary, code,
 };
 use migrate_postgres::{Database, bound, classify, execute, sqlx};
 use sqlx::Row;

@@ -4,7 +4,7 @@ use futures::StreamExt;
 use migrate_core::{
     BatchStream, CommitDomain, CommitRecord, Error, ErrorKind, Result, TableRef, WriteSummary, code,
 };
-use migrate_postgres::{classify, copied_row, execute, sqlx};
+use migrate_postgres::{CopiedRow, classify, copied_row, execute, sqlx};
 use sqlx::{Connection, PgConnection};
 
 use super::copy_binary::{HEADER, Refusal, RowEncoder, TRAILER};
@@ -95,9 +95,13 @@ impl Transfer<'_> {
 
     /// A failure that the server tells of, at a row if it says which.
     fn failed(&self, cause: sqlx::Error) -> Error {
-        let row = copied_row(&cause, &self.table.name).and_then(|line| line.checked_sub(1));
-        let error = classify("PostgreSQL refused the chunk", cause).with("table", self.table);
-        match row {
+        let place = copied_row(&cause, &self.table.name);
+        let mut error = classify("PostgreSQL refused the chunk", cause).with("table", self.table);
+        let Some(CopiedRow { number, column }) = place else { return error };
+        if let Some(column) = column {
+            error = error.with("column", column);
+        }
+        match number.checked_sub(1) {
             Some(row) => self.keys.name_row(error, row),
             None => error,
         }

@@ -87,8 +87,10 @@ pub(super) async fn annotations(
     let keys = keys.map_err(|error| error.with("table", table))?;
     let sequence = keys.schema_ref().index_of("key_sequence").unwrap_or(usize::MAX);
     let names = texts(&keys, "column_name")?;
-    let mut columns: Vec<_> =
-        counts(&keys, sequence)?.into_iter().zip(names.iter().flatten().map(ColumnName::from)).collect();
+    let mut columns: Vec<_> = counts(&keys, sequence)?
+        .into_iter()
+        .zip(names.iter().flatten().map(ColumnName::from))
+        .collect();
     columns.sort_unstable();
     annotations.primary_key = columns.into_iter().map(|(_, name)| name).collect();
     Ok(annotations)

@@ -7,9 +7,10 @@ use async_trait::async_trait;
 use migrate_core::arrow::array::AsArray;
 use migrate_core::value::{EpochTime, for_each_scalar};
 use migrate_core::{
-    Annotations, BatchStream, Column, ColumnName, ColumnType, Dialect, Error, ErrorKind, Extent, KeyBucket, KeyHistogram,
-    ObjectStat, Predicate, Pushdown, Result, RunContext, Scalar, ScanRequest, Snapshot,
-    SourceTable, SqlBuilder, SqlStatement, TableRef, TableSchema, closest, code,
+    Annotations, BatchStream, Column, ColumnName, ColumnType, Dialect, Error, ErrorKind, Extent,
+    KeyBucket, KeyHistogram, ObjectStat, Predicate, Pushdown, Result, RunContext, Scalar,
+    ScanRequest, Snapshot, SourceTable, SqlBuilder, SqlStatement, TableRef, TableSchema, closest,
+    code,
 };
 
 use super::decode::decode;

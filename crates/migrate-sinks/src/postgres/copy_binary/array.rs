@@ -200,10 +200,7 @@ mod tests {
     fn a_vector_is_its_dimension_and_singles() {
         let mut out = Vec::new();
         write_vector("[1,-2.5]", Some(2), &mut out).expect("two singles");
-        assert_eq!(
-            out,
-            [0, 0, 0, 12, 0, 2, 0, 0, 0x3f, 0x80, 0, 0, 0xc0, 0x20, 0, 0]
-        );
+        assert_eq!(out, [0, 0, 0, 12, 0, 2, 0, 0, 0x3f, 0x80, 0, 0, 0xc0, 0x20, 0, 0]);
         let refused = |text| write_vector(text, Some(2), &mut Vec::new());
         assert_eq!(refused("[1]"), Err(Misfit::Dimension(2)));
         assert_eq!(refused("[1,null]"), Err(Misfit::Element("a number")));

@@ -102,9 +102,7 @@ fn whole(source: &ColumnType, target: &PgType, rules: &Rules<'_>) -> Chosen {
         From::Date => date(target, rules),
         From::Time { scale } => time(*scale, target, rules),
         From::Timestamp { scale } => timestamp(*scale, target, rules),
-        From::Instant { scale } | From::OffsetTimestamp { scale } => {
-            instant(*scale, target, rules)
-        }
+        From::Instant { scale } | From::OffsetTimestamp { scale } => instant(*scale, target, rules),
         From::Uuid => match target {
             PgType::Uuid => Some((Codec::Uuid, Fidelity::Exact)),
             _ => spelled(target, rules),
@@ -270,9 +268,7 @@ fn date(target: &PgType, rules: &Rules<'_>) -> Chosen {
 fn time(scale: u8, target: &PgType, rules: &Rules<'_>) -> Chosen {
     let fidelity = |best| verdict::fraction(scale, rules.fraction, best);
     match target {
-        PgType::Time { .. } => {
-            Some((Codec::Time(rules.fraction), fidelity(Fidelity::Exact)))
-        }
+        PgType::Time { .. } => Some((Codec::Time(rules.fraction), fidelity(Fidelity::Exact))),
         PgType::Interval { .. } => {
             converted(Conversion::TimeToInterval(rules.fraction), fidelity(Fidelity::Widened))
         }
@@ -330,7 +326,10 @@ fn json(target: &PgType, rules: &Rules<'_>) -> Chosen {
             let policy = &rules.pair.policy;
             let nul = if rules.json.is_binary { policy.on_nul } else { OnNul::Reject };
             // JSON's own words are kept as they are; the others are refused or replaced.
-            Some((Codec::Json(rules.json), verdict::unless_nul(nul, verdict::nonjson(policy.on_nonjson))))
+            Some((
+                Codec::Json(rules.json),
+                verdict::unless_nul(nul, verdict::nonjson(policy.on_nonjson)),
+            ))
         }
         PgType::Array { element, element_oid } => {
             let rules = JsonRules { is_binary: **element == PgType::Jsonb, ..rules.json };

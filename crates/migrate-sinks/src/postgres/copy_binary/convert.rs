@@ -12,7 +12,7 @@ use migrate_core::{Result, arrow};
 
 use super::super::pg_type::NumericLimits;
 use super::array::{self, Element};
-use super::cell::{Integers, IntegerWidth, TimeParts, unplanned};
+use super::cell::{IntegerWidth, Integers, TimeParts, unplanned};
 use super::decimal_text::DecimalText;
 use super::fraction::FractionRules;
 use super::json::JsonRules;

@@ -123,7 +123,9 @@ mod tests {
 
     #[test]
     fn one_number_has_many_spellings() {
-        for (one, other) in [("1.50", "15e-1"), ("-0.00120", "-1.2E-3"), ("0", "-0.0"), ("100", "1e+2")] {
+        for (one, other) in
+            [("1.50", "15e-1"), ("-0.00120", "-1.2E-3"), ("0", "-0.0"), ("100", "1e+2")]
+        {
             assert!(read(one).equals(&read(other)), "{one} {other}");
         }
         assert!(!read("1").equals(&read("-1")));

@@ -46,8 +46,10 @@ impl JsonRules {
             return Err(Misfit::NulCharacter);
         }
         let has = |needle: &str| memmem::find(bytes, needle.as_bytes()).is_some();
-        let may_differ =
-            has("NaN") || has("Infinity") || has("undefined") || (self.is_binary && has(NUL_ESCAPE));
+        let may_differ = has("NaN")
+            || has("Infinity")
+            || has("undefined")
+            || (self.is_binary && has(NUL_ESCAPE));
         if may_differ { self.rewritten(text).map(Cow::Owned) } else { Ok(Cow::Borrowed(text)) }
     }
 

@@ -46,7 +46,8 @@ fn sources() -> Vec<(&'static str, ColumnType)> {
 }
 
 fn targets() -> Vec<PgType> {
-    let limits = |precision, scale| PgType::Numeric { limits: Some(NumericLimits { precision, scale }) };
+    let limits =
+        |precision, scale| PgType::Numeric { limits: Some(NumericLimits { precision, scale }) };
     let array = |element: PgType| PgType::Array { element: Box::new(element), element_oid: 0 };
     vec![
         PgType::Int2,
@@ -144,7 +145,11 @@ fn policies_change_verdicts_and_never_whether_there_is_an_encoder() {
             chosen.policy.on_nul = OnNul::Remove;
             chosen.policy.on_nonjson = OnNonjson::Null;
             chosen.policy.offset_is_kept = true;
-            assert_eq!(choose(&plain, &target).is_ok(), choose(&chosen, &target).is_ok(), "{name} {target}");
+            assert_eq!(
+                choose(&plain, &target).is_ok(),
+                choose(&chosen, &target).is_ok(),
+                "{name} {target}"
+            );
             let mut strict = plain.clone();
             strict.policy.on_fraction = Some(OnFraction::Reject);
             strict.policy.offset_is_kept = true;

@@ -39,7 +39,9 @@ impl fmt::Display for Misfit {
             Self::Imprecise(digits) => {
                 write!(f, "the number has more than the {digits} digits that the target type keeps")
             }
-            Self::NotFinite => f.write_str("the number is NaN or infinite, the target type knows neither"),
+            Self::NotFinite => {
+                f.write_str("the number is NaN or infinite, the target type knows neither")
+            }
             Self::NotBoolean => f.write_str("the value is neither true nor false, neither 1 nor 0"),
             Self::TooLong(most) => write!(f, "the text is longer than {most} characters"),
             Self::NulCharacter => f.write_str(

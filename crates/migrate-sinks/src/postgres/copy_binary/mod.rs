@@ -26,8 +26,8 @@ use arrow::array::RecordBatch;
 use migrate_core::{Error, ErrorKind, Result, arrow, code};
 
 use cell::BoundColumn;
-use misfit::Misfit;
 pub(super) use codec::{Codec, choose};
+use misfit::Misfit;
 
 /// Signature, flags, length of the header extension.
 pub(super) const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
@@ -111,7 +111,9 @@ impl EncodedColumn {
             Error::new(ErrorKind::Internal, "A batch lacks a planned column")
                 .with_hint("report this: the source does not keep to its own schema")
         });
-        array.and_then(|array| self.codec.bind(array)).map_err(|error| error.with("column", &self.name))
+        array
+            .and_then(|array| self.codec.bind(array))
+            .map_err(|error| error.with("column", &self.name))
     }
 }
 

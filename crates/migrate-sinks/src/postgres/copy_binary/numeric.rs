@@ -58,7 +58,8 @@ pub(super) fn write_digits(
 ) -> Option<()> {
     // Digits after the point that `numeric` can show (`NUMERIC_DSCALE_MAX` in the server's sources).
     const MOST_SCALE: u32 = 0x3fff;
-    let shown_scale = u16::try_from(shown_scale).ok().filter(|scale| u32::from(*scale) <= MOST_SCALE)?;
+    let shown_scale =
+        u16::try_from(shown_scale).ok().filter(|scale| u32::from(*scale) <= MOST_SCALE)?;
     let group = i32::try_from(GROUP).ok()?;
     let zeros_after = usize::try_from(exponent.rem_euclid(group)).ok()?;
     let length = digits.len() + zeros_after;

@@ -175,9 +175,14 @@ impl Nested {
 
     /// Reads `[[1,2],[3,4]]` of a known depth.
     fn of_json(json: &str, depth: usize) -> Result<Self, Misfit> {
-        let items: Vec<&RawValue> = serde_json::from_str(json).map_err(|_other| Misfit::NotShape)?;
+        let items: Vec<&RawValue> =
+            serde_json::from_str(json).map_err(|_other| Misfit::NotShape)?;
         if depth == 0 {
-            return items.iter().map(|item| finite(item.get())).collect::<Result<_, _>>().map(Self::Point);
+            return items
+                .iter()
+                .map(|item| finite(item.get()))
+                .collect::<Result<_, _>>()
+                .map(Self::Point);
         }
         let items = items.iter().map(|item| Self::of_json(item.get(), depth - 1));
         items.collect::<Result<_, _>>().map(Self::List)
@@ -337,13 +342,33 @@ mod tests {
         for (text, srid, expected) in [
             ("POINT(1 2)", None, format!("0101000000{one}{two}")),
             ("SRID=4326;POINT(1 2)", None, format!("0101000020E6100000{one}{two}")),
-            (r#"{"type":"Point","coordinates":[1,2]}"#, Some(WGS84), format!("0101000020E6100000{one}{two}")),
+            (
+                r#"{"type":"Point","coordinates":[1,2]}"#,
+                Some(WGS84),
+                format!("0101000020E6100000{one}{two}"),
+            ),
             ("POINT Z (1 2 1)", None, format!("0101000080{one}{two}{one}")),
             ("LINESTRING(1 2,2 1)", None, format!("010200000002000000{one}{two}{two}{one}")),
-            ("POLYGON((1 1,2 1,2 2,1 1))", None, format!("01030000000100000004000000{one}{one}{two}{one}{two}{two}{one}{one}")),
-            ("MULTIPOINT((1 2),(2 1))", None, format!("0104000000020000000101000000{one}{two}0101000000{two}{one}")),
-            ("MULTIPOINT(1 2,2 1)", None, format!("0104000000020000000101000000{one}{two}0101000000{two}{one}")),
-            ("GEOMETRYCOLLECTION(POINT(1 2))", Some(7), format!("010700002007000000010000000101000000{one}{two}")),
+            (
+                "POLYGON((1 1,2 1,2 2,1 1))",
+                None,
+                format!("01030000000100000004000000{one}{one}{two}{one}{two}{two}{one}{one}"),
+            ),
+            (
+                "MULTIPOINT((1 2),(2 1))",
+                None,
+                format!("0104000000020000000101000000{one}{two}0101000000{two}{one}"),
+            ),
+            (
+                "MULTIPOINT(1 2,2 1)",
+                None,
+                format!("0104000000020000000101000000{one}{two}0101000000{two}{one}"),
+            ),
+            (
+                "GEOMETRYCOLLECTION(POINT(1 2))",
+                Some(7),
+                format!("010700002007000000010000000101000000{one}{two}"),
+            ),
             ("GEOMETRYCOLLECTION EMPTY", None, "010700000000000000".to_owned()),
         ] {
             assert_eq!(hex(text, srid), Ok(expected), "{text}");
@@ -353,9 +378,18 @@ mod tests {
     #[test]
     fn json_and_text_of_one_shape_have_the_same_bytes() {
         for (json, text) in [
-            (r#"{"type":"MultiPolygon","coordinates":[[[[0,0],[1,0],[1,1],[0,0]]]]}"#, "MULTIPOLYGON(((0 0,1 0,1 1,0 0)))"),
-            (r#"{"type":"MultiLineString","coordinates":[[[0.1,-2e-7],[1,0]],[[3,4],[5,6]]]}"#, "MULTILINESTRING((0.1 -2e-7,1 0),(3 4,5 6))"),
-            (r#"{"type":"GeometryCollection","geometries":[{"type":"Point","coordinates":[1,2,3]}]}"#, "GEOMETRYCOLLECTION Z (POINT Z (1 2 3))"),
+            (
+                r#"{"type":"MultiPolygon","coordinates":[[[[0,0],[1,0],[1,1],[0,0]]]]}"#,
+                "MULTIPOLYGON(((0 0,1 0,1 1,0 0)))",
+            ),
+            (
+                r#"{"type":"MultiLineString","coordinates":[[[0.1,-2e-7],[1,0]],[[3,4],[5,6]]]}"#,
+                "MULTILINESTRING((0.1 -2e-7,1 0),(3 4,5 6))",
+            ),
+            (
+                r#"{"type":"GeometryCollection","geometries":[{"type":"Point","coordinates":[1,2,3]}]}"#,
+                "GEOMETRYCOLLECTION Z (POINT Z (1 2 3))",
+            ),
         ] {
             assert_eq!(hex(json, None), hex(text, None), "{text}");
         }
@@ -364,9 +398,20 @@ mod tests {
     #[test]
     fn what_is_no_shape_is_refused() {
         for text in [
-            "", "POINT", "POINT(1)", "POINT(1 2", "POINT(1 2) x", "CIRCLE(1 2)", "POINT(1 NaN)",
-            "POINT M (1 2 3 4)", "LINESTRING(1 2,1 2 3)", "SRID=x;POINT(1 2)", "{}", "{\"type\":\"Feature\"}",
-            r#"{"type":"Point","coordinates":[[1,2]]}"#, r#"{"type":"Point","coordinates":[1]}"#,
+            "",
+            "POINT",
+            "POINT(1)",
+            "POINT(1 2",
+            "POINT(1 2) x",
+            "CIRCLE(1 2)",
+            "POINT(1 NaN)",
+            "POINT M (1 2 3 4)",
+            "LINESTRING(1 2,1 2 3)",
+            "SRID=x;POINT(1 2)",
+            "{}",
+            "{\"type\":\"Feature\"}",
+            r#"{"type":"Point","coordinates":[[1,2]]}"#,
+            r#"{"type":"Point","coordinates":[1]}"#,
         ] {
             assert_eq!(hex(text, None), Err(Misfit::NotShape), "{text}");
         }
