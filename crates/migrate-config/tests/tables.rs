@@ -233,7 +233,8 @@ fn mistakes_in_policies_are_named() {
     ] {
         let issue = error(&with_table("column_policies", json!({"At": policy})));
         assert_eq!(issue.path, format!("{path}{place}"));
-        assert!(issue.hint.contains(said), "{}", issue.hint);
+        let hint = issue.hint.unwrap_or_default();
+        assert!(hint.contains(said), "{hint}");
     }
     let twice = json!({"A": {"offset_column": "x"}, "B": {"offset_column": "x"}});
     assert!(error(&with_table("column_policies", twice)).message.contains("same target"));

@@ -19,6 +19,9 @@ impl FractionRules {
     /// A time given as microseconds and nanoseconds after them (0 to 999), as microseconds that the
     /// column keeps. The server would round to the column's digits without a word.
     pub(super) fn micros(self, micros: i64, nanos: i64) -> Result<i64, Misfit> {
+        if self.digits >= MICRO_SCALE && nanos == 0 {
+            return Ok(micros);
+        }
         let unit = 10_i64.pow(u32::from(MICRO_SCALE.saturating_sub(self.digits)));
         let surplus = micros.rem_euclid(unit);
         if surplus == 0 && nanos == 0 {
