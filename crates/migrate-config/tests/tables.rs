@@ -6,6 +6,7 @@ use migrate_config::{
     DeclaredType, LoadMode, OnFraction, OnNonjson, OnNul, Severity, TypeFamily, WatermarkLow,
     WatermarkNulls,
 };
+use migrate_core::ColumnName;
 use serde_json::{Value, json};
 
 use crate::support::{base, config, error, notices, table, with, with_table};
@@ -215,7 +216,7 @@ fn a_column_inherits_the_policies_that_it_does_not_set() {
     );
     let table = table(&config);
     let at = &table.column_policies["At"];
-    assert_eq!(at.offset_column.as_ref().map(|name| name.as_str()), Some("at_offset"));
+    assert_eq!(at.offset_column.as_ref().map(ColumnName::as_str), Some("at_offset"));
     assert_eq!(at.values.on_fraction, Some(OnFraction::Round));
     assert_eq!((at.values.on_nul, at.values.on_nonjson), (OnNul::Remove, OnNonjson::Null));
     let exact = &table.column_policies["Exact"];

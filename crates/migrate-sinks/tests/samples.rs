@@ -24,15 +24,11 @@ fn sample(column_type: ColumnType, native: &'static str, texts: &[&'static str])
 
 /// Every source type with its extremes.
 pub(crate) fn samples() -> Vec<Sample> {
+    [numbers(), floats(), texts(), times(), others()].into_iter().flatten().collect()
+}
+
+fn numbers() -> Vec<Sample> {
     let number = |precision, scale| ColumnType::Number { precision, scale };
-    let times = [
-        "0001-01-01 00:00:00",
-        "1969-12-31 23:59:59.999999",
-        "1970-01-01 00:00:00",
-        "2024-02-29 10:11:12.123456",
-        "2000-01-01 00:00:00.5",
-        "9999-12-31 23:59:59.999999",
-    ];
     vec![
         sample(ColumnType::Boolean, "boolean", &["true", "false"]),
         sample(ColumnType::Int16, "smallint", &["-32768", "32767", "0", "1"]),
@@ -74,6 +70,11 @@ pub(crate) fn samples() -> Vec<Sample> {
                 "5.0000000000",
             ],
         ),
+    ]
+}
+
+fn floats() -> Vec<Sample> {
+    vec![
         sample(
             ColumnType::Float32,
             "real",
@@ -105,6 +106,11 @@ pub(crate) fn samples() -> Vec<Sample> {
             "numeric",
             &["1.5e-40", "12345678901234567890123456789012345678e100", "-7", "0", "100.50", "1E+2"],
         ),
+    ]
+}
+
+fn texts() -> Vec<Sample> {
+    vec![
         sample(
             ColumnType::Text { max_chars: None },
             "text",
@@ -141,6 +147,19 @@ pub(crate) fn samples() -> Vec<Sample> {
             "bytea",
             &["\\x", "\\x00ff10", "\\xa0eebc999c0b4ef8bb6d6bb9bd380a11"],
         ),
+    ]
+}
+
+fn times() -> Vec<Sample> {
+    let times = [
+        "0001-01-01 00:00:00",
+        "1969-12-31 23:59:59.999999",
+        "1970-01-01 00:00:00",
+        "2024-02-29 10:11:12.123456",
+        "2000-01-01 00:00:00.5",
+        "9999-12-31 23:59:59.999999",
+    ];
+    vec![
         sample(
             ColumnType::Date,
             "date",
@@ -156,6 +175,11 @@ pub(crate) fn samples() -> Vec<Sample> {
         sample(ColumnType::Instant { scale: 6 }, "timestamptz", &times),
         sample(ColumnType::Instant { scale: 9 }, "timestamptz", &times),
         sample(ColumnType::OffsetTimestamp { scale: 9 }, "timestamptz", &times),
+    ]
+}
+
+fn others() -> Vec<Sample> {
+    vec![
         sample(
             ColumnType::Uuid,
             "uuid",
@@ -275,7 +299,7 @@ pub(crate) fn array(column_type: &ColumnType, text: Option<&str>) -> ArrayRef {
 /// A time in two or three parts: seconds, nanoseconds, minutes.
 pub(crate) fn parts(column_type: &ColumnType, value: Option<(EpochTime, i32)>) -> ArrayRef {
     let DataType::Struct(fields) = column_type.arrow() else {
-        panic!("{column_type} has no parts")
+        unreachable!("{column_type} has no parts")
     };
     let seconds = value.map_or(0, |(time, _)| time.seconds());
     let nanos = value.map_or(0, |(time, _)| i32::try_from(time.nanos()).expect("below a second"));

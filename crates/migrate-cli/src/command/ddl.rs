@@ -17,12 +17,9 @@ pub(crate) async fn ddl(invocation: &Invocation, cx: &RunContext) -> Result<Exit
     for table in &tables {
         match &table.statements {
             Ok(statements) => {
-                script.push_str(&format!(
-                    "-- {} -> {}\n",
-                    one_line(&table.source),
-                    one_line(&table.target)
-                ));
-                script.extend(statements.iter().flat_map(|statement| [statement, ";\n"]));
+                let (source, target) = (one_line(&table.source), one_line(&table.target));
+                script.extend(["-- ", &source, " -> ", &target, "\n"]);
+                script.extend(statements.iter().flat_map(|statement| [statement.as_str(), ";\n"]));
                 script.push('\n');
             }
             Err(error) => {

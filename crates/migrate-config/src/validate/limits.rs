@@ -161,33 +161,33 @@ impl Inherited {
 /// too.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct Values {
-    on_fraction: Option<OnFraction>,
-    on_nul: Option<OnNul>,
-    on_nonjson: Option<OnNonjson>,
+    fraction: Option<OnFraction>,
+    nul: Option<OnNul>,
+    nonjson: Option<OnNonjson>,
 }
 
 impl Values {
     pub(super) fn read(reader: &Reader<'_>) -> Self {
         Self {
-            on_fraction: reader.take("on_fraction").and_then(|item| item.word()),
-            on_nul: reader.take("on_nul").and_then(|item| item.word()),
-            on_nonjson: reader.take("on_nonjson").and_then(|item| item.word()),
+            fraction: reader.take("on_fraction").and_then(|item| item.word()),
+            nul: reader.take("on_nul").and_then(|item| item.word()),
+            nonjson: reader.take("on_nonjson").and_then(|item| item.word()),
         }
     }
 
     pub(super) fn over(self, outer: Self) -> Self {
         Self {
-            on_fraction: self.on_fraction.or(outer.on_fraction),
-            on_nul: self.on_nul.or(outer.on_nul),
-            on_nonjson: self.on_nonjson.or(outer.on_nonjson),
+            fraction: self.fraction.or(outer.fraction),
+            nul: self.nul.or(outer.nul),
+            nonjson: self.nonjson.or(outer.nonjson),
         }
     }
 
     pub(super) fn settings(self) -> ValueSettings {
         ValueSettings {
-            on_fraction: self.on_fraction,
-            on_nul: self.on_nul.unwrap_or(defaults::ON_NUL),
-            on_nonjson: self.on_nonjson.unwrap_or(defaults::ON_NONJSON),
+            on_fraction: self.fraction,
+            on_nul: self.nul.unwrap_or(defaults::ON_NUL),
+            on_nonjson: self.nonjson.unwrap_or(defaults::ON_NONJSON),
         }
     }
 }

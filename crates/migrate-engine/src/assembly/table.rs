@@ -75,19 +75,19 @@ pub(super) fn job(table: &TableConfig, registry: &Registry) -> Result<TableJob> 
 
 /// Names and policies of columns.
 fn columns(table: &TableConfig) -> ColumnChoices {
-    let all = policy(&table.settings.values);
+    let all = policy(table.settings.values);
     let own = table.column_policies.iter();
     ColumnChoices {
         renamed: table.column_mapping.clone(),
         policy: all,
-        policies: own.clone().map(|(name, own)| (name.clone(), policy(&own.values))).collect(),
+        policies: own.clone().map(|(name, own)| (name.clone(), policy(own.values))).collect(),
         offset_columns: own
             .filter_map(|(name, own)| Some((name.clone(), own.offset_column.clone()?)))
             .collect(),
     }
 }
 
-fn policy(values: &ValueSettings) -> ValuePolicy {
+fn policy(values: ValueSettings) -> ValuePolicy {
     let mut policy = ValuePolicy::default();
     policy.on_fraction = values.on_fraction.and_then(|word| match word {
         OnFraction::Truncate => Some(core::OnFraction::Truncate),

@@ -102,7 +102,7 @@ impl RowKeys {
 }
 
 fn size(arrays: &[ArrayRef]) -> usize {
-    arrays.iter().map(|array| array.get_array_memory_size()).sum()
+    arrays.iter().map(ArrayRef::get_array_memory_size).sum()
 }
 
 /// Long keys are cut: an error is one line.

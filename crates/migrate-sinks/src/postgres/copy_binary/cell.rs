@@ -277,9 +277,9 @@ impl BoundColumn<'_> {
             Self::Int(integers, _) | Self::Numeric(integers, ..) => integers.is_null(row),
             Self::Float4(array) | Self::Float8FromFloat4(array) => array.is_null(row),
             Self::Float8(array) => array.is_null(row),
-            Self::Text(array, _) => array.is_null(row),
-            Self::Json(array, _) => array.is_null(row),
-            Self::UuidText(array) => array.is_null(row),
+            Self::Text(array, _) | Self::Json(array, _) | Self::UuidText(array) => {
+                array.is_null(row)
+            }
             Self::UuidBytes(array) => array.is_null(row),
             Self::Bytea(array) => array.is_null(row),
             Self::Date(array) => array.is_null(row),

@@ -1,6 +1,8 @@
 //! Which encoding a pair of types gets, and what becomes of its values: one table for both, so that
 //! no pair has a verdict without an encoder or the reverse.
 
+use std::sync::Arc;
+
 use migrate_core::{ColumnPair, ColumnType, Fidelity, MICRO_SCALE, OnFraction, OnNul, ValuePart};
 
 use super::super::pg_type::{NumericLimits, PgType};
@@ -115,6 +117,7 @@ fn whole(source: &ColumnType, target: &PgType, rules: &Rules<'_>) -> Chosen {
     }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "the last word of functions that may have no pair")]
 fn converted(conversion: Conversion, fidelity: Fidelity) -> Chosen {
     Some((Codec::Converted(conversion), fidelity))
 }
@@ -243,7 +246,7 @@ fn text(source_limit: Option<u32>, target: &PgType, rules: &Rules<'_>) -> Chosen
             policy: rules.fraction.policy.or(Some(OnFraction::Reject)),
             ..rules.fraction
         }),
-        PgType::Enum { labels } => Conversion::TextToLabel(labels.clone()),
+        PgType::Enum { labels } => Conversion::TextToLabel(Arc::clone(labels)),
         _ => return None,
     };
     converted(conversion, Fidelity::Checked)

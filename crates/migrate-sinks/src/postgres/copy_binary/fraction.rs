@@ -29,7 +29,6 @@ impl FractionRules {
         }
         let cut = micros - surplus;
         match self.policy {
-            Some(OnFraction::Reject) => Err(Misfit::FinerThan(self.digits)),
             Some(OnFraction::Round) => {
                 let is_up = (surplus * NANOS_PER_MICRO + nanos) * 2 >= unit * NANOS_PER_MICRO;
                 cut.checked_add(if is_up { unit } else { 0 }).ok_or(Misfit::BeyondCalendar)
@@ -37,7 +36,7 @@ impl FractionRules {
             Some(OnFraction::Truncate) => Ok(cut),
             // No column of PostgreSQL keeps nanoseconds; one that keeps less was declared so.
             None if surplus == 0 => Ok(micros),
-            _ => Err(Misfit::FinerThan(self.digits)),
+            None | Some(_) => Err(Misfit::FinerThan(self.digits)),
         }
     }
 

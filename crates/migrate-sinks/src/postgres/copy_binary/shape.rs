@@ -135,7 +135,7 @@ fn body(kind: u32, coordinates: &Nested, has_z: bool, out: &mut Vec<u8>) -> Resu
             // A point without coordinates is one of NaN.
             let size = if has_z { 3 } else { 2 };
             let padded = point.iter().copied().chain(std::iter::repeat(f64::NAN));
-            padded.take(size).for_each(|number| out.extend_from_slice(&number.to_le_bytes()));
+            out.extend(padded.take(size).flat_map(f64::to_le_bytes));
             Ok(())
         }
         (Nested::List(parts), Some(part_kind)) => {
@@ -154,7 +154,7 @@ fn body(kind: u32, coordinates: &Nested, has_z: bool, out: &mut Vec<u8>) -> Resu
 fn bare(nested: &Nested, out: &mut Vec<u8>) -> Result<(), Misfit> {
     match nested {
         Nested::Point(point) if !point.is_empty() => {
-            point.iter().for_each(|number| out.extend_from_slice(&number.to_le_bytes()));
+            out.extend(point.iter().flat_map(|number| number.to_le_bytes()));
             Ok(())
         }
         Nested::Point(_) => Err(Misfit::NotShape),
@@ -262,13 +262,15 @@ fn well_known(words: &mut Words<'_>, depth: usize) -> Result<Shape, Misfit> {
     }
     if bare.eq_ignore_ascii_case(COLLECTION.0) {
         let mut shapes = Vec::new();
-        while !is_empty {
+        if is_empty {
+            return Ok(Shape::Collection(shapes));
+        }
+        loop {
             shapes.push(well_known(words, depth + 1)?);
             if words.next().ok_or(Misfit::NotShape)? == ")" {
-                break;
+                return Ok(Shape::Collection(shapes));
             }
         }
-        return Ok(Shape::Collection(shapes));
     }
     let (_, kind, nesting) = KINDS
         .into_iter()
@@ -331,7 +333,7 @@ mod tests {
         let mut out = Vec::new();
         write(text, srid, &mut out)?;
         assert_eq!(u32::from_be_bytes([out[0], out[1], out[2], out[3]]) as usize, out.len() - 4);
-        Ok(out[4..].iter().map(|byte| format!("{byte:02X}")).collect())
+        Ok(out[4..].iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02X}")))
     }
 
     /// Values as PostGIS's manual and its regression tests print them.

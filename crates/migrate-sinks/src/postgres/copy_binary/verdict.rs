@@ -86,13 +86,13 @@ pub(super) fn fraction(source_digits: u8, rules: FractionRules, best: Fidelity) 
     }
     let digits = rules.digits;
     match rules.policy {
-        Some(OnFraction::Reject) => Fidelity::Checked,
         Some(OnFraction::Round) => by_choice(format!("times are rounded to {digits} digits")),
         Some(OnFraction::Truncate) => by_choice(format!("times are cut to {digits} digits")),
         None if source_digits > MICRO_SCALE => by_choice(format!(
             "digits of a second beyond {MICRO_SCALE} are cut (`on_fraction` has other choices)"
         )),
-        _ => Fidelity::Checked,
+        // Each time is tested.
+        None | Some(_) => Fidelity::Checked,
     }
 }
 
