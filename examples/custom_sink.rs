@@ -13,8 +13,8 @@ use futures::TryStreamExt;
 use migrate_core::arrow::array::{ArrayRef, Int64Array, RecordBatch};
 use migrate_core::memory::{MemorySource, MemoryStore};
 use migrate_core::{
-    BatchStream, Chunk, Column, ColumnType, CommitGuarantee, CommitRecord, Error, ErrorKind,
-    Fidelity, LoadPlan, Result, RunContext, Sink, SinkCapabilities, SinkTable, TableRef,
+    BatchStream, Chunk, Column, ColumnPair, ColumnType, CommitGuarantee, CommitRecord, Error,
+    ErrorKind, Fidelity, LoadPlan, Result, RunContext, Sink, SinkCapabilities, SinkTable, TableRef,
     TableSchema, WriteSummary,
 };
 use migrate_engine::{Migration, TableJob};
@@ -58,7 +58,7 @@ impl SinkTable for FileTable {
         capabilities
     }
 
-    fn assess(&self, _source: &Column, _target: &Column) -> Fidelity {
+    fn assess(&self, _pair: &ColumnPair) -> Fidelity {
         Fidelity::Exact
     }
 

@@ -70,6 +70,8 @@ pub(crate) enum Command {
     Run,
     /// Connect, check and show what a run would do; touch no data
     Plan(PlanArguments),
+    /// Print the statements that create the target tables; write nothing
+    Ddl,
     /// Check the configuration; connect to nothing
     Validate,
     /// Copy five real tables from a stand-in for Snowflake into a private PostgreSQL

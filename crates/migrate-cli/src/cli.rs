@@ -73,6 +73,7 @@ impl Cli {
         let Arguments { common, run, command } = arguments;
         let invocation = Invocation { common, run, registry: self.registry };
         match command {
+            Some(Command::Ddl) => command::ddl(&invocation, cx).await,
             Some(Command::Validate) => command::validate(&invocation),
             Some(Command::Plan(plan)) => command::plan(&invocation, &plan, cx).await,
             #[cfg(feature = "demo")]

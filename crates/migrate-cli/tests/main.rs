@@ -4,7 +4,9 @@
 mod bad_input;
 mod copying;
 mod crashes;
+mod creating;
 mod plans;
 mod support;
 mod taking_over;
 mod validating;
+mod values;

@@ -4,7 +4,8 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crate::settings::{
-    CreateTable, Fidelity, OnBadRow, OnNonempty, Replace, SnapshotPolicy, SslMode, WatermarkLow,
+    CreateTable, Fidelity, OnBadRow, OnNonempty, OnNonjson, OnNul, Replace, SnapshotPolicy,
+    SslMode, WatermarkLow,
 };
 use crate::size::ByteSize;
 
@@ -46,6 +47,12 @@ pub const SNAPSHOT: SnapshotPolicy = SnapshotPolicy::Prefer;
 
 /// Nothing is lost without being asked for.
 pub const FIDELITY: Fidelity = Fidelity::Strict;
+
+/// No letter is left out without being asked for.
+pub const ON_NUL: OnNul = OnNul::Reject;
+
+/// No number becomes another value without being asked for.
+pub const ON_NONJSON: OnNonjson = OnNonjson::Reject;
 
 /// No row is left out without being asked for.
 pub const ON_BAD_ROW: OnBadRow = OnBadRow::Fail;

@@ -9,7 +9,8 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::settings::{
-    Fidelity, LoadMode, OnBadRow, SourceKind, TableConfig, WatermarkLow, WatermarkNulls,
+    ColumnPolicy, Fidelity, LoadMode, OnBadRow, SourceKind, TableConfig, ValueSettings,
+    WatermarkLow, WatermarkNulls,
 };
 
 /// Goes up whenever the same configuration would hash differently.
@@ -26,7 +27,7 @@ const VERSION: u32 = 1;
 /// | target database, schema and table | host and port of the target: the status of a run lives there already |
 /// | load mode, keys, watermarks and their policies | threads, batch sizes, chunking: a stored plan keeps its chunks |
 /// | column mapping | `sort_columns`, `disable_index`, `create_table`: the same rows in another way |
-/// | `fidelity`, `on_bad_row` | limits of bad rows, attempts, `on_nonempty`: when to stop, not what to write |
+/// | `fidelity`, `on_bad_row`, policies of values and columns | limits of bad rows, attempts, `on_nonempty`: when to stop, not what to write |
 /// | | `snapshot`: the stored plan holds the frozen state; `target_filter`: verification only |
 ///
 /// The text is `v1:` and 64 hexadecimal digits; the number is the version of the algorithm.
@@ -73,6 +74,11 @@ struct Deciding<'c> {
     column_mapping: BTreeMap<&'c ColumnName, &'c ColumnName>,
     fidelity: Fidelity,
     on_bad_row: OnBadRow,
+    // Later than the others: absent where nothing is chosen, so that older hashes stay the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    values: Option<ValueSettings>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    column_policies: BTreeMap<&'c ColumnName, &'c ColumnPolicy>,
 }
 
 #[derive(Serialize)]
@@ -106,6 +112,8 @@ fn canonical(table: &TableConfig) -> String {
     // The order of key columns does not matter, and a full load does not look at them.
     keys.sort_unstable();
     keys.retain(|_| !mode.is_full_load());
+    let values = table.settings.values;
+    let is_own = |own: &ColumnPolicy| own.offset_column.is_some() || own.values != values;
     let deciding = Deciding {
         version: VERSION,
         source: match &table.source_kind {
@@ -132,6 +140,8 @@ fn canonical(table: &TableConfig) -> String {
         column_mapping: table.column_mapping.iter().filter(|(from, to)| from != to).collect(),
         fidelity: table.settings.fidelity,
         on_bad_row: table.settings.on_bad_row,
+        values: Some(values).filter(|values| *values != ValueSettings::default()),
+        column_policies: table.column_policies.iter().filter(|(_, own)| is_own(own)).collect(),
     };
     serde_json::to_string(&deciding).expect("invariant: texts and numbers under text keys")
 }

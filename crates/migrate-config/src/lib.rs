@@ -54,9 +54,10 @@ pub use issue::{ConfigErrors, ConfigIssue, MASK, Severity};
 pub use options::Options;
 pub use secret::Secret;
 pub use settings::{
-    Chunking, ChunkingColumn, Config, Connector, CreateTable, DeclaredType, Fidelity, LoadMode,
-    OnBadRow, OnNonempty, PostgresSettings, Replace, RunSettings, SnapshotPolicy, SnowflakeAuth,
-    SnowflakeSettings, SourceConfig, SourceKind, SslMode, TableConfig, TableSettings, TypeFamily,
-    Watermark, WatermarkLow, WatermarkNulls,
+    Chunking, ChunkingColumn, ColumnPolicy, Config, Connector, CreateTable, DeclaredType, Fidelity,
+    LoadMode, OnBadRow, OnFraction, OnNonempty, OnNonjson, OnNul, PostgresSettings, Replace,
+    RunSettings, SnapshotPolicy, SnowflakeAuth, SnowflakeSettings, SourceConfig, SourceKind,
+    SslMode, TableConfig, TableSettings, TypeFamily, ValueSettings, Watermark, WatermarkLow,
+    WatermarkNulls,
 };
 pub use size::ByteSize;

@@ -66,6 +66,8 @@ fn neutral() -> Vec<(&'static str, Value)> {
         table("/sources/0/tables/0/watermark_nulls", json!("always")),
         table("/sources/0/tables/0/column_mapping", json!({"A": "a", "B": "B"})),
         table("/sources/0/tables/0/source_filter", json!("1=1")),
+        // A policy that says what holds anyway.
+        table("/sources/0/tables/0/column_policies", json!({"A": {"on_nul": "reject"}})),
     ]
 }
 
@@ -74,6 +76,11 @@ fn deciding() -> Vec<(&'static str, Value)> {
     vec![
         ("/snowflake/account", json!("other.eu")),
         ("/fidelity", json!("warn")),
+        ("/on_fraction", json!("round")),
+        ("/on_nul", json!("remove")),
+        ("/on_nonjson", json!("null")),
+        ("/sources/0/tables/0/column_policies", json!({"A": {"on_nul": "replace"}})),
+        ("/sources/0/tables/0/column_policies", json!({"A": {"offset_column": "a_offset"}})),
         ("/insert_only_mode", json!(true)),
         ("/truncate_onstart", json!(true)),
         ("/replace", json!("atomic")),

@@ -17,6 +17,9 @@ fn inherited() -> Vec<(&'static str, [Value; 3], Value)> {
         ("disable_index", [json!(true), json!(false), json!(true)], json!(false)),
         ("snapshot", [json!("require"), json!("off"), json!("prefer")], json!("prefer")),
         ("fidelity", [json!("warn"), json!("strict"), json!("warn")], json!("strict")),
+        ("on_fraction", [json!("truncate"), json!("round"), json!("reject")], json!(null)),
+        ("on_nul", [json!("remove"), json!("replace"), json!("reject")], json!("reject")),
+        ("on_nonjson", [json!("null"), json!("text"), json!("reject")], json!("reject")),
         ("on_bad_row", [json!("quarantine"), json!("fail"), json!("quarantine")], json!("fail")),
         ("max_bad_rows", [json!(0), json!(1), json!(2)], json!(null)),
         ("max_bad_fraction", [json!(0.0), json!(0.5), json!(1.0)], json!(null)),
@@ -69,7 +72,7 @@ fn set(config: Value, key: &str, values: &[Value; 3], default: &Value, mask: u8)
 
 proptest! {
     #[test]
-    fn the_innermost_value_counts(masks in prop::collection::vec(0_u8..8, 16)) {
+    fn the_innermost_value_counts(masks in prop::collection::vec(0_u8..8, 19)) {
         let mut written = base();
         let mut expected = Vec::new();
         for ((key, values, default), mask) in inherited().iter().zip(&masks) {
@@ -108,5 +111,5 @@ fn the_lists_above_name_every_inherited_key() {
     for (key, ..) in inherited() {
         assert!(dump.get(key).is_some(), "{key}");
     }
-    assert_eq!(inherited().len(), 16);
+    assert_eq!(inherited().len(), 19);
 }

@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use migrate_config::{DeclaredType, LoadMode, Severity, TypeFamily, WatermarkLow, WatermarkNulls};
+use migrate_config::{
+    DeclaredType, LoadMode, OnFraction, OnNonjson, OnNul, Severity, TypeFamily, WatermarkLow,
+    WatermarkNulls,
+};
+use migrate_core::ColumnName;
 use serde_json::{Value, json};
 
 use crate::support::{base, config, error, notices, table, with, with_table};
@@ -192,4 +196,47 @@ fn zero_attempts_mean_one() {
         let table = table(&with_table("max_retry_attempts", json!(written)));
         assert_eq!(table.settings.max_retry_attempts.get(), attempts);
     }
+}
+
+#[test]
+fn a_column_inherits_the_policies_that_it_does_not_set() {
+    let config = with(
+        with_keys(&[
+            ("on_fraction", json!("round")),
+            (
+                "column_policies",
+                json!({
+                    "At": {"offset_column": "at_offset", "on_nul": "remove"},
+                    "Exact": {"on_fraction": "reject"},
+                }),
+            ),
+        ]),
+        "/on_nonjson",
+        json!("null"),
+    );
+    let table = table(&config);
+    let at = &table.column_policies["At"];
+    assert_eq!(at.offset_column.as_ref().map(ColumnName::as_str), Some("at_offset"));
+    assert_eq!(at.values.on_fraction, Some(OnFraction::Round));
+    assert_eq!((at.values.on_nul, at.values.on_nonjson), (OnNul::Remove, OnNonjson::Null));
+    let exact = &table.column_policies["Exact"];
+    assert_eq!(exact.values.on_fraction, Some(OnFraction::Reject));
+    assert_eq!(table.settings.values.on_nul, OnNul::Reject);
+}
+
+#[test]
+fn mistakes_in_policies_are_named() {
+    let path = "sources[0].tables[0].column_policies.At";
+    for (policy, place, said) in [
+        (json!({"on_fractoin": "round"}), ".on_fractoin", "did you mean \"on_fraction\"?"),
+        (json!({"on_fraction": "rond"}), ".on_fraction", "did you mean \"round\"?"),
+        (json!("round"), "", ""),
+    ] {
+        let issue = error(&with_table("column_policies", json!({"At": policy})));
+        assert_eq!(issue.path, format!("{path}{place}"));
+        let hint = issue.hint.unwrap_or_default();
+        assert!(hint.contains(said), "{hint}");
+    }
+    let twice = json!({"A": {"offset_column": "x"}, "B": {"offset_column": "x"}});
+    assert!(error(&with_table("column_policies", twice)).message.contains("same target"));
 }

@@ -82,6 +82,8 @@ codes! {
     NO_COLUMNS = "no_matching_columns", SchemaMismatch;
     /// A target column must be filled and the source does not have it.
     REQUIRED_COLUMN_UNMAPPED = "required_column_unmapped", SchemaMismatch;
+    /// A source and a target column would match if their names were written alike.
+    COLUMN_NEARLY_MATCHES = "column_nearly_matches", SchemaMismatch;
     /// A source type cannot be stored in the target column's type.
     TYPE_MISMATCH = "type_mismatch", SchemaMismatch;
     /// A value does not fit the target column.

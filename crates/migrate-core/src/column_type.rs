@@ -68,6 +68,15 @@ pub enum ColumnType {
     Uuid,
     /// Semi-structured value as JSON text; the native type name says which kind.
     Json,
+    /// A shape on the globe (longitude, latitude), as GeoJSON or well-known text.
+    Geography,
+    /// A shape on a plane, as well-known text with the number of its reference system.
+    Geometry,
+    /// A list of equally many numbers, as a JSON array.
+    Vector {
+        /// How many numbers, where the source says.
+        dimension: Option<u32>,
+    },
     /// Anything else, as text in the source's own spelling.
     Other,
 }
@@ -103,7 +112,7 @@ impl ColumnType {
     /// | timestamps with offset | the same with `epoch_utc` and `offset: i32` minutes east |
     /// | `Time` | `Time64(ns)` |
     /// | `Uuid` | `FixedSizeBinary(16)` |
-    /// | `Json`, `DecFloat`, `Other` | `Utf8` |
+    /// | `Json`, `DecFloat`, `Geography`, `Geometry`, `Vector`, `Other` | `Utf8` |
     pub fn arrow(&self) -> DataType {
         match self {
             Self::Boolean => DataType::Boolean,
@@ -115,7 +124,13 @@ impl ColumnType {
             }
             Self::Float32 => DataType::Float32,
             Self::Float64 => DataType::Float64,
-            Self::Text { .. } | Self::Json | Self::DecFloat | Self::Other => DataType::Utf8,
+            Self::Text { .. }
+            | Self::Json
+            | Self::DecFloat
+            | Self::Geography
+            | Self::Geometry
+            | Self::Vector { .. }
+            | Self::Other => DataType::Utf8,
             Self::Binary => DataType::Binary,
             Self::Date => DataType::Date32,
             Self::Time { .. } => DataType::Time64(TimeUnit::Nanosecond),
@@ -200,6 +215,10 @@ impl fmt::Display for ColumnType {
             Self::OffsetTimestamp { scale } => write!(f, "offset timestamp({scale})"),
             Self::Uuid => f.write_str("uuid"),
             Self::Json => f.write_str("json"),
+            Self::Geography => f.write_str("geography"),
+            Self::Geometry => f.write_str("geometry"),
+            Self::Vector { dimension: Some(dimension) } => write!(f, "vector({dimension})"),
+            Self::Vector { dimension: None } => f.write_str("vector"),
             Self::Other => f.write_str("other"),
         }
     }

@@ -42,6 +42,25 @@ impl Dialect {
         table.parts().map(|part| self.quote(part)).collect::<Vec<_>>().join(".")
     }
 
+    /// A text as a literal, for the few statements that take no parameters, such as comments.
+    ///
+    /// U+0000, which no statement can hold, is left out.
+    ///
+    /// ```
+    /// use migrate_core::Dialect;
+    /// assert_eq!(Dialect::Postgres.literal("it's"), "'it''s'");
+    /// assert_eq!(Dialect::Postgres.literal(r"a\b"), r"E'a\\b'");
+    /// ```
+    pub fn literal(self, text: &str) -> String {
+        let quoted = text.replace('\u{0}', "").replace('\'', "''");
+        match (self, quoted.contains('\\')) {
+            (_, false) => format!("'{quoted}'"),
+            // Backslashes mean themselves or not by a setting of the session; here they never do.
+            (Self::Postgres, true) => format!("E'{}'", quoted.replace('\\', "\\\\")),
+            (Self::Snowflake, true) => format!("'{}'", quoted.replace('\\', "\\\\")),
+        }
+    }
+
     /// Reads one identifier as people write it: unquoted folds, quoted is exact.
     ///
     /// # Errors

@@ -42,6 +42,7 @@ mod sql;
 mod status;
 mod suggest;
 pub mod value;
+mod value_policy;
 
 pub use arrow;
 pub use async_trait::async_trait;
@@ -50,7 +51,7 @@ pub use arrow_form::to_arrow_form;
 pub use chunk::{Chunk, ChunkId, ChunkPlan, Extent};
 pub use chunking::{ChunkingStrategy, PlanInput};
 pub use code::ErrorCode;
-pub use column_match::{ColumnMatch, ColumnPair};
+pub use column_match::{ColumnChoices, ColumnMatch, ColumnPair};
 pub use column_type::{ColumnType, MICRO_SCALE};
 pub use commit::{CommitDomain, CommitRecord};
 pub use context::{Deadline, RunContext};
@@ -62,7 +63,7 @@ pub use histogram::{Buckets, HistogramRequest, KeyBucket, KeyHistogram};
 pub use key::{Canonical, Key, Reading};
 pub use name::{ColumnName, TableRef};
 pub use predicate::Predicate;
-pub use schema::{Column, Fill, TableSchema};
+pub use schema::{Annotations, Column, Fill, TableDefinition, TableSchema};
 pub use sink::{
     CommitGuarantee, Fidelity, LoadPlan, Sink, SinkCapabilities, SinkTable, WriteMode, WriteSummary,
 };
@@ -79,6 +80,7 @@ pub use status::{
 };
 pub use suggest::closest;
 pub use value::{CalendarUnit, Decimal, Float, Scalar};
+pub use value_policy::{OnFraction, OnNonjson, OnNul, ValuePart, ValuePolicy};
 
 // Compile-time guards: every extension point stays dyn-compatible.
 const _: Option<(&dyn Source, &dyn SourceTable)> = None;

@@ -1,10 +1,12 @@
 //! Tables as their system describes them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::datatypes::{Field, Schema, SchemaRef};
 
 use crate::code;
+use crate::column_match::ColumnChoices;
 use crate::column_type::ColumnType;
 use crate::error::{Error, Result};
 use crate::name::{ColumnName, TableRef};
@@ -132,6 +134,61 @@ impl TableSchema {
         let known: Vec<_> = self.columns.iter().map(|column| column.name.to_string()).collect();
         format!("use one of: {}", known.join(", "))
     }
+}
+
+/// What a source says of a table beyond its columns.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Annotations {
+    /// The primary key, in its order; empty where there is none.
+    pub primary_key: Vec<ColumnName>,
+    /// What people wrote about the table.
+    pub comment: Option<String>,
+    /// What people wrote about its columns.
+    pub column_comments: BTreeMap<ColumnName, String>,
+}
+
+impl Annotations {
+    /// A table that holds what another one holds, under other names. Columns keep their order.
+    pub fn describe(
+        &self,
+        source: &TableSchema,
+        target: TableRef,
+        choices: &ColumnChoices,
+    ) -> TableDefinition {
+        let renamed = |name: &ColumnName| choices.renamed.get(name).unwrap_or(name).clone();
+        let mut columns = Vec::with_capacity(source.columns.len());
+        for column in &source.columns {
+            let comment = self.column_comments.get(&column.name).cloned();
+            let renamed = Column { name: renamed(&column.name), ..column.clone() };
+            columns.push((renamed, comment));
+            if let Some(offset) = choices.offset_columns.get(&column.name) {
+                let minutes = Column::new(offset.clone(), ColumnType::Int16, "smallint");
+                columns.push((
+                    minutes.with_nullable(column.nullable),
+                    Some(format!("Offset of {} from UTC, in minutes east", column.name)),
+                ));
+            }
+        }
+        TableDefinition {
+            table: target,
+            columns,
+            primary_key: self.primary_key.iter().map(renamed).collect(),
+            comment: self.comment.clone(),
+        }
+    }
+}
+
+/// A table that is to be created.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableDefinition {
+    /// Its name.
+    pub table: TableRef,
+    /// Its columns, by the types of the source, with their comments.
+    pub columns: Vec<(Column, Option<String>)>,
+    /// Its primary key; empty for none.
+    pub primary_key: Vec<ColumnName>,
+    /// Its comment.
+    pub comment: Option<String>,
 }
 
 #[cfg(test)]

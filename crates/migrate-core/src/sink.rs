@@ -1,5 +1,6 @@
 //! Where rows go.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -10,9 +11,9 @@ use crate::chunk::Chunk;
 use crate::column_match::ColumnPair;
 use crate::commit::{CommitDomain, CommitRecord};
 use crate::context::RunContext;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::name::{ColumnName, TableRef};
-use crate::schema::{Column, TableSchema};
+use crate::schema::{TableDefinition, TableSchema};
 use crate::source::BatchStream;
 
 /// A system that takes tables.
@@ -34,6 +35,39 @@ pub trait Sink: fmt::Debug + Send + Sync {
     ///
     /// [`TARGET_TABLE_MISSING`](crate::code::TARGET_TABLE_MISSING), or as [`check`](Self::check).
     async fn open(&self, table: &TableRef) -> Result<Arc<dyn SinkTable>>;
+
+    /// The statements that create a table. Pure.
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported` where tables cannot be created; `Config` for names that the system would cut.
+    fn definition(&self, wanted: &TableDefinition) -> Result<Vec<String>> {
+        Err(Error::new(ErrorKind::Unsupported, "This target cannot create tables")
+            .with("table", &wanted.table)
+            .with_hint("create the table, and remove `create_table`"))
+    }
+
+    /// Creates a table, unless there is one of that name.
+    ///
+    /// # Errors
+    ///
+    /// As [`definition`](Self::definition), and whatever the database answers; then nothing has
+    /// changed.
+    async fn create(&self, wanted: &TableDefinition) -> Result<()> {
+        self.definition(wanted).map(drop)
+    }
+
+    /// The table that [`create`](Self::create) would make, for plans that must write nothing. It can
+    /// be looked at, not written.
+    ///
+    /// # Errors
+    ///
+    /// As [`definition`](Self::definition).
+    fn imagine(&self, wanted: &TableDefinition) -> Result<Arc<dyn SinkTable>> {
+        Err(Error::new(ErrorKind::Unsupported, "This target cannot create tables")
+            .with("table", &wanted.table)
+            .with_hint("create the table, and remove `create_table`"))
+    }
 }
 
 /// One open table.
@@ -45,8 +79,8 @@ pub trait SinkTable: fmt::Debug + Send + Sync {
     /// What this table can do.
     fn capabilities(&self) -> SinkCapabilities;
 
-    /// What becomes of a source column's values in a target column. Pure.
-    fn assess(&self, source: &Column, target: &Column) -> Fidelity;
+    /// What becomes of a source column's values in its target column. Pure.
+    fn assess(&self, pair: &ColumnPair) -> Fidelity;
 
     /// Whether the table has no row.
     ///
@@ -147,7 +181,7 @@ pub struct LoadPlan {
     /// How rows enter the table.
     #[serde(flatten)]
     pub mode: WriteMode,
-    /// The columns of every batch, in batch order.
+    /// The columns that are written. Batches have [`read_columns`](Self::read_columns).
     pub columns: Vec<ColumnPair>,
     /// Tables to empty in one statement before the first row; usually this one or none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -158,6 +192,14 @@ impl LoadPlan {
     /// Appends to the table.
     pub fn append(columns: Vec<ColumnPair>) -> Self {
         Self { mode: WriteMode::Copy, columns, truncate: Vec::new() }
+    }
+
+    /// The source columns of every batch, in batch order. A column that fills several columns of the
+    /// target is read once.
+    pub fn read_columns(&self) -> Vec<ColumnName> {
+        let mut seen = BTreeSet::new();
+        let sources = self.columns.iter().map(|pair| &pair.source);
+        sources.filter(|name| seen.insert(*name)).cloned().collect()
     }
 
     /// Sets the tables to empty first.
@@ -224,6 +266,8 @@ pub enum Fidelity {
     Lossy {
         /// How.
         why: String,
+        /// Whether a [policy](crate::ValuePolicy) asks for exactly that.
+        by_choice: bool,
     },
     /// No value could be stored.
     Impossible {
@@ -238,7 +282,8 @@ impl fmt::Display for Fidelity {
             Self::Exact => f.write_str("exact"),
             Self::Widened => f.write_str("widened"),
             Self::Checked => f.write_str("checked"),
-            Self::Lossy { why } => write!(f, "lossy: {why}"),
+            Self::Lossy { why, by_choice: true } => write!(f, "lossy by choice: {why}"),
+            Self::Lossy { why, by_choice: false } => write!(f, "lossy: {why}"),
             Self::Impossible { why } => write!(f, "impossible: {why}"),
         }
     }

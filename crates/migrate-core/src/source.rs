@@ -16,7 +16,7 @@ use crate::histogram::{HistogramRequest, KeyHistogram};
 use crate::key::Key;
 use crate::name::{ColumnName, TableRef};
 use crate::predicate::Predicate;
-use crate::schema::TableSchema;
+use crate::schema::{Annotations, TableSchema};
 
 /// Rows on their way. Dropping the stream ends the read and frees what it holds.
 pub type BatchStream = BoxStream<'static, Result<RecordBatch>>;
@@ -165,6 +165,15 @@ pub trait SourceTable: fmt::Debug + Send + Sync {
     /// where the source has no language for people.
     fn statement_to_see(&self, _column: &ColumnName, _rows: &Predicate) -> Option<String> {
         None
+    }
+
+    /// Primary key and comments, asked only where a target table is to be created.
+    ///
+    /// # Errors
+    ///
+    /// As [`Source::check`].
+    async fn annotations(&self) -> Result<Annotations> {
+        Ok(Annotations::default())
     }
 
     /// The immutable objects that the table is made of; none where it is not made of objects.

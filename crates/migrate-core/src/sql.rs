@@ -59,6 +59,12 @@ impl SqlBuilder {
         self.text(&quoted)
     }
 
+    /// A text as a literal, where a statement takes no parameter.
+    pub fn literal(&mut self, text: &str) -> &mut Self {
+        let literal = self.dialect.literal(text);
+        self.text(&literal)
+    }
+
     /// A quoted table with its path.
     pub fn table(&mut self, table: &TableRef) -> &mut Self {
         let quoted = self.dialect.quote_table(table);

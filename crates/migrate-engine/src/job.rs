@@ -1,12 +1,11 @@
 //! What is to be done with one table.
 
-use std::collections::BTreeMap;
 use std::num::{NonZeroU32, NonZeroU64};
 use std::sync::Arc;
 
 use migrate_core::{
-    ChunkingStrategy, ColumnName, Error, ErrorKind, Predicate, Result, Sink, Source, StatusStore,
-    TableRef, TableRequest, WriteMode,
+    ChunkingStrategy, ColumnChoices, ColumnName, Error, ErrorKind, Predicate, Result, Sink, Source,
+    StatusStore, TableRef, TableRequest, WriteMode,
 };
 
 use crate::chunk_column::ChunkColumn;
@@ -29,8 +28,10 @@ pub struct TableJob {
     pub status: Option<Arc<dyn StatusStore>>,
     /// Which rows.
     pub filter: Predicate,
-    /// Source names to target names, where they differ.
-    pub renamed: BTreeMap<ColumnName, ColumnName>,
+    /// Names that differ, and what becomes of values that the target cannot hold as they are.
+    pub columns: ColumnChoices,
+    /// Whether a missing target is created.
+    pub creation: CreationPolicy,
     /// How rows enter the target.
     pub mode: WriteMode,
     /// Whether the target is emptied first.
@@ -71,6 +72,16 @@ pub enum NonemptyPolicy {
     Append,
 }
 
+/// Whether a missing target is created.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum CreationPolicy {
+    /// A missing target is an error: more often than a wish it is a mistyped name.
+    #[default]
+    Never,
+    /// It is created by the columns of the source.
+    IfMissing,
+}
+
 /// Whether all chunks must read one moment of the source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum SnapshotPolicy {
@@ -105,7 +116,8 @@ impl TableJob {
             sink: None,
             status: None,
             filter: Predicate::All,
-            renamed: BTreeMap::new(),
+            columns: ColumnChoices::default(),
+            creation: CreationPolicy::default(),
             mode: WriteMode::Copy,
             truncate: false,
             on_nonempty: NonemptyPolicy::default(),
@@ -170,7 +182,7 @@ impl TableJob {
     fn own_fingerprint(&self) -> String {
         format!(
             "v1 {} {} {} {:?} {:?} {}",
-            self.from, self.to, self.filter, self.renamed, self.mode, self.truncate
+            self.from, self.to, self.filter, self.columns, self.mode, self.truncate
         )
     }
 

@@ -62,8 +62,8 @@ mod work;
 
 pub use builder::MigrationBuilder;
 pub use chunk_column::{ChunkColumn, DeclaredKind};
-pub use job::{FidelityPolicy, NonemptyPolicy, SnapshotPolicy, TableJob};
+pub use job::{CreationPolicy, FidelityPolicy, NonemptyPolicy, SnapshotPolicy, TableJob};
 pub use migrate_core as core;
 pub use migration::Migration;
 pub use report::{RunReport, TableReport};
-pub use table_plan::{ColumnPlan, PlannedTable, Preview, TablePreview};
+pub use table_plan::{ColumnPlan, DefinedTable, PlannedTable, Preview, TablePreview};

@@ -4,6 +4,7 @@ use std::num::{NonZeroU32, NonZeroU64};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::StreamExt;
 use futures::future::join_all;
 use migrate_core::{
     Adoption, Error, ErrorKind, Event, Outcome, Result, Resume, RunContext, RunId, RunRequest,
@@ -15,11 +16,11 @@ use crate::builder::MigrationBuilder;
 use crate::drain::Drain;
 use crate::heartbeat::HeldLeases;
 use crate::job::{SnapshotPolicy, TableJob};
-use crate::plan_stage::{Found, Planned, Unplanned, find_plans, plan_tables};
+use crate::plan_stage::{Found, PLANNED_AT_ONCE, Planned, Unplanned, find_plans, plan_tables};
 use crate::report::RunReport;
 use crate::retry::steadily;
 use crate::table::Table;
-use crate::table_plan::{Preview, TablePreview};
+use crate::table_plan::{DefinedTable, Missing, Preview, TablePreview, define};
 
 /// The components of one table.
 #[derive(Debug, Clone)]
@@ -71,6 +72,7 @@ impl Migration {
         let mut unplanned = self.unplanned(&ledgers, &run, &pins);
         for one in &mut unplanned {
             one.may_be_stored = one.table.resumes().is_some();
+            one.missing = Missing::Imagine;
         }
         let planned = find_plans(unplanned, cx).await;
         let previews = planned.into_iter().map(|Planned { table, found }| TablePreview {
@@ -85,6 +87,33 @@ impl Migration {
             },
         });
         Ok(previews.collect())
+    }
+
+    /// The statements that would create every target table, whether it is there or not. Nothing is
+    /// written.
+    ///
+    /// # Errors
+    ///
+    /// When a source or sink cannot be reached at all; what is wrong with one table is in its
+    /// definition.
+    pub async fn define(&self, cx: &RunContext) -> Result<Vec<DefinedTable>> {
+        self.check(cx).await?;
+        let definitions = futures::stream::iter(&self.jobs)
+            .map(|(job, parts)| async move {
+                let statements = cx.unless_cancelled(async {
+                    let source = parts.source.open(&job.from, None).await?;
+                    parts.sink.definition(&define(job, source.as_ref()).await?)
+                });
+                DefinedTable {
+                    source: job.from.clone(),
+                    target: job.to.clone(),
+                    statements: statements.await,
+                }
+            })
+            .buffered(PLANNED_AT_ONCE)
+            .collect()
+            .await;
+        Ok(definitions)
     }
 
     /// Copies all tables, going on where an earlier run stopped.
@@ -288,6 +317,7 @@ impl Migration {
                     parts,
                     pinned: pins.of(&parts.source),
                     may_be_stored: true,
+                    missing: Missing::Create,
                     shares_target: self.jobs.iter().filter(|(other, _)| other.to == job.to).count()
                         > 1,
                 }

@@ -13,7 +13,7 @@ use crate::job::TableJob;
 use crate::migration::Parts;
 use crate::retry::steadily;
 use crate::table::Table;
-use crate::table_plan::{Draft, Ends, open, plan_table};
+use crate::table_plan::{Draft, Ends, Missing, open, plan_table};
 
 /// Tables that are planned at the same time. Planning waits for the source, not for this machine.
 pub(crate) const PLANNED_AT_ONCE: usize = 8;
@@ -28,6 +28,8 @@ pub(crate) struct Unplanned<'a> {
     pub(crate) pinned: Option<&'a Snapshot>,
     /// Whether the ledger may hold a plan of it.
     pub(crate) may_be_stored: bool,
+    /// What becomes of a target that is missing.
+    pub(crate) missing: Missing,
     /// Whether another entry has the same target.
     pub(crate) shares_target: bool,
 }
@@ -115,12 +117,13 @@ impl Unplanned<'_> {
             return Ok(None);
         }
         let Some(stored) = parts.status.load_plan(table.id()).await? else { return Ok(None) };
-        let ends = open(job, parts, stored.snapshot.as_ref()).await?;
+        let ends = open(job, parts, stored.snapshot.as_ref(), self.missing).await?;
         Ok(Some(Found::Stored(Box::new(stored), ends)))
     }
 
     async fn draft(&self, has_own_rows: bool) -> Result<Draft> {
-        let draft = plan_table(self.job, self.parts, self.pinned, has_own_rows).await?;
+        let draft =
+            plan_table(self.job, self.parts, self.pinned, has_own_rows, self.missing).await?;
         check_guarantee(self.parts, &draft, self.shares_target)?;
         Ok(draft)
     }

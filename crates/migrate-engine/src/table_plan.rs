@@ -1,15 +1,17 @@
 //! Planning one table: everything is decided here, before a row moves.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use futures::future::try_join;
+use futures::future::join;
 use migrate_core::{
     Chunk, ColumnMatch, ColumnName, Error, ErrorKind, Fidelity, LoadPlan, Predicate, Pushdown,
-    Result, RunId, SinkTable, Snapshot, SourceTable, TablePlan, TableRef, WriteMode, code,
+    Result, RunId, SinkTable, Snapshot, SourceTable, TableDefinition, TablePlan, TableRef,
+    WriteMode, code,
 };
 
 use crate::cut::cut;
-use crate::job::{FidelityPolicy, NonemptyPolicy, SnapshotPolicy, TableJob};
+use crate::job::{CreationPolicy, FidelityPolicy, NonemptyPolicy, SnapshotPolicy, TableJob};
 use crate::migration::Parts;
 
 /// Both ends of a table, with their metadata.
@@ -88,6 +90,18 @@ pub struct PlannedTable {
     pub unfilled: Vec<ColumnName>,
 }
 
+/// How a target table would be created.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct DefinedTable {
+    /// The table whose rows it would hold.
+    pub source: TableRef,
+    /// Its name.
+    pub target: TableRef,
+    /// The statements, without semicolons, or why there are none.
+    pub statements: Result<Vec<String>>,
+}
+
 impl From<Draft> for PlannedTable {
     fn from(draft: Draft) -> Self {
         Self {
@@ -100,6 +114,15 @@ impl From<Draft> for PlannedTable {
     }
 }
 
+/// What happens to a target that is missing and may be created.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Missing {
+    /// It is created, so that rows can be written.
+    Create,
+    /// It is only imagined: plans write nothing.
+    Imagine,
+}
+
 /// Opens both ends.
 ///
 /// # Errors
@@ -109,10 +132,35 @@ pub(crate) async fn open(
     job: &TableJob,
     parts: &Parts,
     snapshot: Option<&Snapshot>,
+    missing: Missing,
 ) -> Result<Ends> {
-    let (source, sink) =
-        try_join(parts.source.open(&job.from, snapshot), parts.sink.open(&job.to)).await?;
+    let source = parts.source.open(&job.from, snapshot);
+    // Both answers are wanted before one of them is an error.
+    let (source, sink) = join(source, parts.sink.open(&job.to)).await;
+    let source = source?;
+    let sink = match sink {
+        Err(error)
+            if error.code() == code::TARGET_TABLE_MISSING
+                && job.creation == CreationPolicy::IfMissing =>
+        {
+            let wanted = define(job, source.as_ref()).await?;
+            match missing {
+                Missing::Imagine => parts.sink.imagine(&wanted)?,
+                Missing::Create => {
+                    parts.sink.create(&wanted).await?;
+                    parts.sink.open(&job.to).await?
+                }
+            }
+        }
+        other => other?,
+    };
     Ok(Ends { source, sink })
+}
+
+/// The target table that would hold the source table.
+pub(crate) async fn define(job: &TableJob, source: &dyn SourceTable) -> Result<TableDefinition> {
+    let annotations = source.annotations().await?;
+    Ok(annotations.describe(source.schema(), job.to.clone(), &job.columns))
 }
 
 /// Decides how a table is loaded. `has_own_rows` says that another entry of the run has filled the
@@ -126,15 +174,16 @@ pub(crate) async fn plan_table(
     parts: &Parts,
     pinned: Option<&Snapshot>,
     has_own_rows: bool,
+    missing: Missing,
 ) -> Result<Draft> {
     job.ensure_supported()?;
     let pinned = pinned.filter(|_| job.snapshot != SnapshotPolicy::Off);
-    let ends = open(job, parts, pinned).await?;
+    let ends = open(job, parts, pinned, missing).await?;
     let mut notes = Vec::new();
     check_snapshot(job, pinned, &ends, &mut notes)?;
     check_filter(job, &ends)?;
     check_mode(job, &ends)?;
-    let matched = ColumnMatch::new(ends.source.schema(), ends.sink.schema(), &job.renamed)?;
+    let matched = ColumnMatch::new(ends.source.schema(), ends.sink.schema(), &job.columns)?;
     let columns = assess(job, &ends, &matched, &mut notes)?;
     if !matched.dropped.is_empty() {
         notes.push(format!("not in the target, so not read: {}", listed(&matched.dropped)));
@@ -264,15 +313,20 @@ fn assess(
 ) -> Result<Vec<ColumnPlan>> {
     let mut columns = Vec::with_capacity(matched.pairs.len());
     let mut refused = Vec::new();
+    // What many columns have in common is said once.
+    let mut chosen: BTreeMap<String, Vec<ColumnName>> = BTreeMap::new();
     for pair in &matched.pairs {
         let source = ends.source.schema().require(&pair.source)?;
         let target = ends.sink.schema().require(&pair.target)?;
-        let fidelity = ends.sink.assess(source, target);
+        let fidelity = ends.sink.assess(pair);
         let said = format!(
             "{} {} to {} {}: {fidelity}",
             pair.source, source.native_type, pair.target, target.native_type
         );
         match (&fidelity, job.fidelity) {
+            (Fidelity::Lossy { why, by_choice: true }, _) => {
+                chosen.entry(why.clone()).or_default().push(pair.target.clone());
+            }
             (Fidelity::Lossy { .. }, FidelityPolicy::Warn) => notes.push(said),
             (Fidelity::Impossible { .. } | Fidelity::Lossy { .. }, _) => refused.push(said),
             _ => {}
@@ -285,6 +339,7 @@ fn assess(
             fidelity,
         });
     }
+    notes.extend(chosen.into_iter().map(|(why, names)| format!("{why}: {}", listed(&names))));
     if refused.is_empty() {
         return Ok(columns);
     }
@@ -293,7 +348,10 @@ fn assess(
         format!("Values would not arrive as they are: {}", refused.join("; ")),
     )
     .with("table", &job.to)
-    .with_hint("change the types of the target columns, or leave the columns out of the target"))
+    .with_hint(
+        "change the types of the target columns or leave the columns out of the target; \
+         \"fidelity\": \"warn\" accepts what is lossy",
+    ))
 }
 
 /// A plain append into a table with rows of somebody else could be a second copy of them.

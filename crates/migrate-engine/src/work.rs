@@ -128,7 +128,10 @@ impl Worker {
                 let prepared = ends.sink.prepare(&plan.load, record, &cx_of_work).await;
                 prepared.map(|()| WriteSummary::default())
             }
-            WorkItem::Chunk(chunk) => self.copy(plan, ends, chunk, record, &cx_of_work).await,
+            WorkItem::Chunk(chunk) => {
+                let copied = self.copy(plan, ends, chunk, record, &cx_of_work).await;
+                copied.map_err(|error| error.with("table", &plan.target).with("chunk", chunk.id))
+            }
             WorkItem::Finish => {
                 let finished = ends.sink.finish(&plan.load, &cx_of_work).await;
                 finished.map(|()| WriteSummary::default())
@@ -153,8 +156,7 @@ impl Worker {
         record: Option<&dyn CommitRecord>,
         cx: &RunContext,
     ) -> Result<WriteSummary> {
-        let columns = plan.load.columns.iter().map(|pair| pair.source.clone()).collect();
-        let request = ScanRequest::new(columns, chunk.extent.clone())
+        let request = ScanRequest::new(plan.load.read_columns(), chunk.extent.clone())
             .with_filter(plan.filter.clone())
             .with_order(plan.order.clone())
             .with_expected_rows(chunk.expected_rows);

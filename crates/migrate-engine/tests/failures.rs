@@ -36,7 +36,7 @@ async fn a_chunk_is_given_up_after_its_tries_and_the_others_go_on() {
     assert_eq!(report.outcome, Outcome::Partial);
     assert_eq!(arrived(&sink.inner).len(), 90);
     assert_eq!(report.tables[0].completed_chunk_count, 9);
-    assert_eq!(report.tables[0].reason.as_deref(), Some("On purpose"));
+    assert_eq!(report.tables[0].reason.as_deref(), Some("On purpose (table=to, chunk=3)"));
     assert_eq!(events.count(|event| matches!(event, Event::ChunkRetried { .. })), 2);
     assert_eq!(events.count(|event| matches!(event, Event::ChunkFailed { .. })), 1);
 }

@@ -47,7 +47,7 @@ async fn missing_things_are_named() {
     elsewhere.to = TableRef::bare("nowhere");
     assert_eq!(refusal(elsewhere, sink()).await.code(), code::TARGET_TABLE_MISSING);
     let mut renamed = job();
-    renamed.renamed.insert("ID".into(), "id".into());
+    renamed.columns.renamed.insert("ID".into(), "id".into());
     assert_eq!(refusal(renamed, sink()).await.code(), code::COLUMN_MISSING);
 }
 

@@ -10,9 +10,9 @@ use migrate_core::arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch};
 use migrate_core::arrow::datatypes::Int64Type;
 use migrate_core::memory::{MemorySink, MemorySource, MemoryStore};
 use migrate_core::{
-    BatchStream, Chunk, Column, ColumnType, CommitRecord, Error, Event, Fidelity, LoadPlan,
-    Observer, Result, RunContext, Sink, SinkCapabilities, SinkTable, TableRef, TableRequest,
-    TableSchema, WriteSummary,
+    BatchStream, Chunk, Column, ColumnPair, ColumnType, CommitRecord, Error, Event, Fidelity,
+    LoadPlan, Observer, Result, RunContext, Sink, SinkCapabilities, SinkTable, TableRef,
+    TableRequest, TableSchema, WriteSummary,
 };
 use migrate_engine::{Migration, MigrationBuilder, TableJob};
 
@@ -167,8 +167,8 @@ impl SinkTable for FaultyTable {
         self.inner.capabilities()
     }
 
-    fn assess(&self, source: &Column, target: &Column) -> Fidelity {
-        self.inner.assess(source, target)
+    fn assess(&self, pair: &ColumnPair) -> Fidelity {
+        self.inner.assess(pair)
     }
 
     async fn is_empty(&self) -> Result<bool> {

@@ -1,6 +1,6 @@
 //! What the sink finds out about a table, and what it refuses.
 
-use migrate_core::{Column, ColumnType, ErrorKind, Fidelity, Fill, Sink, TableRef, code};
+use migrate_core::{ColumnPair, ColumnType, ErrorKind, Fidelity, Fill, Sink, TableRef, code};
 
 use crate::support::Target;
 
@@ -23,9 +23,12 @@ async fn columns_are_described_as_the_server_fills_them() {
     assert_eq!(column("e").fill, Fill::Generated);
     assert_eq!(column("Mixed Case").native_type, "character varying(20)");
     assert_eq!(column("f").column_type, ColumnType::Number { precision: 38, scale: 10 });
-    let number = Column::new("x", ColumnType::Number { precision: 38, scale: 0 }, "NUMBER(38,0)");
-    assert_eq!(table.assess(&number, &column("a")), Fidelity::Checked);
-    assert!(matches!(table.assess(&number, &column("b")), Fidelity::Impossible { .. }));
+    let number = ColumnType::Number { precision: 38, scale: 0 };
+    let assess = |target: &str, source: &ColumnType| {
+        table.assess(&ColumnPair::new("x", target, source.clone()))
+    };
+    assert_eq!(assess("a", &number), Fidelity::Checked);
+    assert!(matches!(assess("a", &ColumnType::Date), Fidelity::Impossible { .. }));
 }
 
 #[tokio::test]

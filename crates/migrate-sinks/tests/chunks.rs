@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{StreamExt, stream};
-use migrate_core::arrow::array::{ArrayRef, Int64Array};
+use migrate_core::arrow::array::{ArrayRef, Int64Array, StringArray};
 use migrate_core::{BatchStream, ColumnType, CommitDomain, ErrorKind, RunContext, code};
 use migrate_postgres::sqlx;
 
@@ -139,4 +139,84 @@ async fn a_session_that_is_ended_by_an_administrator_is_a_connection_error() {
     assert_eq!(written.expect_err("ended").kind(), ErrorKind::Connection);
     assert_eq!(target.count("t").await, 0);
     assert!(target.server.url().contains("postgres"));
+}
+
+/// Two rows: the second one is `bad`.
+fn two_rows(bad: &str) -> Vec<Given> {
+    let ids: ArrayRef = Arc::new(Int64Array::from(vec![7, 8]));
+    let texts: ArrayRef = Arc::new(StringArray::from(vec!["a", bad]));
+    vec![
+        Given("id", ColumnType::Int64, ids),
+        Given("v", ColumnType::Text { max_chars: None }, texts),
+    ]
+}
+
+/// Refused by this side and by the server: the error always names column, row and key, and never
+/// the value.
+#[tokio::test]
+async fn a_refused_value_is_named_by_its_row_and_key() {
+    let target = Target::with(
+        "create table short (id bigint primary key, v varchar(5)); \
+         create table nul (id bigint primary key, v text); \
+         create table js (id bigint primary key, v jsonb); \
+         create table chk (id bigint primary key, v text check (v <> 'secret-4711')); \
+         create domain dom as text check (value <> 'secret-4711'); \
+         create table domt (id bigint primary key, v dom); \
+         create type mood as enum ('a'); create table moods (id bigint primary key, v mood); \
+         create table uniq (id bigint primary key, v text unique); \
+         insert into uniq values (1, 'secret-4711')",
+    )
+    .await;
+    for (name, bad) in [
+        ("short", "secret-4711"),
+        ("nul", "secret\0-4711"),
+        ("js", "\"secret-4711"),
+        ("chk", "secret-4711"),
+        ("domt", "secret-4711"),
+        ("moods", "secret-4711"),
+        ("uniq", "secret-4711"),
+    ] {
+        let before = target.count(name).await;
+        let mut rows = two_rows(bad);
+        if name == "js" {
+            rows[1].2 = Arc::new(StringArray::from(vec!["1", bad]));
+        }
+        let error = write(target.table(name).await.as_ref(), rows).await.expect_err(name);
+        let said = error.report().to_string();
+        assert_eq!(
+            (error.context("row"), error.context("key")),
+            (Some("2"), Some("\"id\"=8")),
+            "{said}"
+        );
+        assert!(!said.contains("4711"), "no value: {said}");
+        assert!(said.contains("; fix: "), "{said}");
+        assert_eq!(target.count(name).await, before, "{name}");
+        if !matches!(name, "uniq" | "chk") {
+            assert_eq!(error.context("column"), Some("v"), "{said}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn null_in_not_null_and_rows_far_down_are_named_too() {
+    let target = Target::with("create table t (id bigint primary key, v bigint not null)").await;
+    let table = target.table("t").await;
+    let rows = |range: std::ops::Range<i64>| {
+        let values: Int64Array = range.clone().map(|id| (id != 150_000).then_some(id)).collect();
+        let mut given = ids(range);
+        given.push(Given("v", ColumnType::Int64, Arc::new(values)));
+        given
+    };
+    let batches =
+        batches((0..8).map(|at| Ok(batch(rows(at * 50_000..(at + 1) * 50_000)))).collect());
+    let plan = plan(&rows(0..0));
+    let written = table.write_chunk(&plan, &chunk(), batches, None, &RunContext::new()).await;
+    let error = written.expect_err("NULL in NOT NULL");
+    assert_eq!(error.context("sqlstate"), Some("23502"));
+    assert_eq!(
+        (error.context("row"), error.context("key"), error.context("column")),
+        (Some("150001"), Some("\"id\"=150000"), Some("v")),
+        "{}",
+        error.report()
+    );
 }

@@ -2,6 +2,8 @@
 
 mod catalog;
 mod chunks;
+mod matrix;
 mod prepare;
+mod samples;
 mod support;
 mod values;

@@ -66,11 +66,9 @@ fn made_up(sql: &str) -> Query<'_, Postgres, PgArguments> {
 pub(crate) struct Given(pub(crate) &'static str, pub(crate) ColumnType, pub(crate) ArrayRef);
 
 pub(crate) fn plan(columns: &[Given]) -> LoadPlan {
-    let pairs = columns.iter().map(|Given(name, column_type, _)| ColumnPair {
-        source: (*name).into(),
-        target: (*name).into(),
-        column_type: column_type.clone(),
-    });
+    let pairs = columns
+        .iter()
+        .map(|Given(name, column_type, _)| ColumnPair::new(*name, *name, column_type.clone()));
     LoadPlan::append(pairs.collect())
 }
 

@@ -189,7 +189,7 @@ async fn a_value_that_would_be_altered_leaves_nothing_behind() {
     let error = write(sink.as_ref(), vec![Given("v", column_type, Arc::new(values))]).await;
     let error = error.expect_err("the server would round");
     assert_eq!(error.code(), code::VALUE_REFUSED);
-    assert_eq!((error.context("column"), error.context("row_in_batch")), (Some("v"), Some("1")));
+    assert_eq!((error.context("column"), error.context("row")), (Some("v"), Some("2")));
     assert_eq!(target.count("t").await, 0);
 }
 

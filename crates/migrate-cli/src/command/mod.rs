@@ -1,5 +1,6 @@
 //! The commands, one per file.
 
+mod ddl;
 #[cfg(feature = "demo")]
 mod demo;
 mod plan;
@@ -12,6 +13,7 @@ use migrate_engine::assembly::Registry;
 
 use crate::args::{Common, RunArguments};
 
+pub(crate) use ddl::ddl;
 #[cfg(feature = "demo")]
 pub(crate) use demo::demo;
 pub(crate) use plan::plan;

@@ -14,11 +14,14 @@ use serde::{Serialize, Serializer};
 
 pub use connection::{Connector, PostgresSettings, SnowflakeAuth, SnowflakeSettings};
 pub use policy::{
-    CreateTable, DeclaredType, Fidelity, OnBadRow, OnNonempty, Replace, SnapshotPolicy, SslMode,
-    TypeFamily, WatermarkLow, WatermarkNulls,
+    CreateTable, DeclaredType, Fidelity, OnBadRow, OnFraction, OnNonempty, OnNonjson, OnNul,
+    Replace, SnapshotPolicy, SslMode, TypeFamily, WatermarkLow, WatermarkNulls,
 };
 pub use source::{SourceConfig, SourceKind};
-pub use table::{Chunking, ChunkingColumn, LoadMode, TableConfig, TableSettings, Watermark};
+pub use table::{
+    Chunking, ChunkingColumn, ColumnPolicy, LoadMode, TableConfig, TableSettings, ValueSettings,
+    Watermark,
+};
 
 use crate::issue::ConfigIssue;
 use crate::size::ByteSize;

@@ -87,6 +87,42 @@ words! {
 }
 
 words! {
+    /// What happens to digits of a second that the target does not keep.
+    pub enum OnFraction {
+        /// They are cut.
+        Truncate = "truncate",
+        /// The time is rounded, half up.
+        Round = "round",
+        /// The value is refused.
+        Reject = "reject",
+    }
+}
+
+words! {
+    /// What happens to U+0000 in texts, which PostgreSQL cannot hold.
+    pub enum OnNul {
+        /// The value is refused.
+        Reject = "reject",
+        /// The character is left out.
+        Remove = "remove",
+        /// U+FFFD takes its place.
+        Replace = "replace",
+    }
+}
+
+words! {
+    /// What happens to `NaN`, infinities and `undefined` where the target wants JSON.
+    pub enum OnNonjson {
+        /// The value is refused.
+        Reject = "reject",
+        /// JSON's `null` takes their place.
+        Null = "null",
+        /// Their names as texts take their place.
+        Text = "text",
+    }
+}
+
+words! {
     /// TLS of the PostgreSQL connection, in libpq's words.
     pub enum SslMode {
         /// Never encrypt.

@@ -7,10 +7,11 @@ use std::time::Duration;
 use migrate_core::{ColumnName, TableRef};
 use serde::Serialize;
 
+use crate::defaults;
 use crate::options::Options;
 use crate::settings::policy::{
-    CreateTable, DeclaredType, Fidelity, OnBadRow, OnNonempty, Replace, SnapshotPolicy,
-    WatermarkLow, WatermarkNulls,
+    CreateTable, DeclaredType, Fidelity, OnBadRow, OnFraction, OnNonempty, OnNonjson, OnNul,
+    Replace, SnapshotPolicy, WatermarkLow, WatermarkNulls,
 };
 use crate::settings::seconds;
 use crate::settings::source::SourceKind;
@@ -44,9 +45,35 @@ pub struct TableConfig {
     pub watermark: Option<Watermark>,
     /// Columns whose names differ: source to target.
     pub column_mapping: BTreeMap<ColumnName, ColumnName>,
+    /// Columns with policies of their own, by their names in the source.
+    pub column_policies: BTreeMap<ColumnName, ColumnPolicy>,
     /// Everything that may also stand at the source or at the top.
     #[serde(flatten)]
     pub settings: TableSettings,
+}
+
+/// The policies of one column.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct ColumnPolicy {
+    /// Its own words where it has some, those of the table where it has none.
+    #[serde(flatten)]
+    pub values: ValueSettings,
+    /// The column of the target that keeps the offsets of these times.
+    pub offset_column: Option<ColumnName>,
+}
+
+/// What happens to values that the target cannot hold as they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct ValueSettings {
+    /// Digits of a second that the target does not keep; `None` cuts what PostgreSQL keeps in no
+    /// column (beyond microseconds), and refuses what only the column at hand does not keep.
+    pub on_fraction: Option<OnFraction>,
+    /// U+0000 in texts.
+    pub on_nul: OnNul,
+    /// What JSON has no word for.
+    pub on_nonjson: OnNonjson,
 }
 
 impl TableConfig {
@@ -130,6 +157,12 @@ pub struct Watermark {
     pub overlap: Duration,
 }
 
+impl Default for ValueSettings {
+    fn default() -> Self {
+        Self { on_fraction: None, on_nul: defaults::ON_NUL, on_nonjson: defaults::ON_NONJSON }
+    }
+}
+
 /// What a table inherits: its own value, else that of its source, else the one at the top, else the
 /// default.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -153,6 +186,9 @@ pub struct TableSettings {
     pub snapshot: SnapshotPolicy,
     /// What happens to columns that may not fit exactly.
     pub fidelity: Fidelity,
+    /// What happens to values that the target cannot hold as they are.
+    #[serde(flatten)]
+    pub values: ValueSettings,
     /// What happens to rows that the target refuses.
     pub on_bad_row: OnBadRow,
     /// More rows set aside than this fail the table; `None` for no limit.

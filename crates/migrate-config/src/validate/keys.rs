@@ -6,8 +6,9 @@ use migrate_core::ColumnName;
 
 use crate::defaults;
 use crate::reader::{Item, Reader};
-use crate::settings::{ChunkingColumn, DeclaredType, Watermark};
-use crate::validate::limits::Inherited;
+use crate::settings::{ChunkingColumn, ColumnPolicy, DeclaredType, Watermark};
+use crate::validate::limits::{Inherited, Values};
+use crate::validate::unknown::{self, Place};
 
 /// The column keys of one table.
 #[derive(Debug)]
@@ -16,6 +17,7 @@ pub(super) struct Columns {
     pub(super) uniqueness: Vec<ColumnName>,
     pub(super) sort: Vec<ColumnName>,
     pub(super) mapping: BTreeMap<ColumnName, ColumnName>,
+    pub(super) policies: BTreeMap<ColumnName, ColumnPolicy>,
     pub(super) watermark: Option<Watermark>,
 }
 
@@ -27,6 +29,7 @@ pub(super) fn columns(table: &Reader<'_>, inherited: &Inherited) -> Columns {
         uniqueness: uniqueness(table),
         sort: distinct(table.take("sort_columns")),
         watermark: watermark(table, inherited, &mut mapping),
+        policies: policies(table, inherited, &mapping),
         mapping,
     }
 }
@@ -108,6 +111,36 @@ fn mapping(table: &Reader<'_>) -> BTreeMap<ColumnName, ColumnName> {
         }
     }
     mapping
+}
+
+/// Policies of single columns, each over those of the table.
+fn policies(
+    table: &Reader<'_>,
+    inherited: &Inherited,
+    mapping: &BTreeMap<ColumnName, ColumnName>,
+) -> BTreeMap<ColumnName, ColumnPolicy> {
+    let mut policies: BTreeMap<ColumnName, ColumnPolicy> = BTreeMap::new();
+    let item = table.take("column_policies");
+    for (name, item) in item.and_then(|item| item.entries()).unwrap_or_default() {
+        let Some(column) = item.object() else { continue };
+        let values = Values::read(&column).over(inherited.values).settings();
+        let offset = column.take("offset_column");
+        column.finish(unknown::hint(Place::Column));
+        let offset_column = offset.as_ref().and_then(Item::column);
+        if let (Some(item), Some(target)) = (&offset, &offset_column) {
+            let taken_by = policies
+                .iter()
+                .find(|(_, other)| other.offset_column.as_ref() == Some(target))
+                .map(|(other, _)| other)
+                .or_else(|| source_of(mapping, target));
+            if let Some(other) = taken_by {
+                let message = format!("Column {other} has the same target");
+                item.error(message, "name a column of the target that nothing else fills");
+            }
+        }
+        policies.insert(ColumnName::from(name), ColumnPolicy { values, offset_column });
+    }
+    policies
 }
 
 /// The column that is mapped to `target`.

@@ -7,8 +7,8 @@ use std::time::Duration;
 use crate::defaults;
 use crate::reader::{Item, Reader};
 use crate::settings::{
-    Chunking, CreateTable, Fidelity, OnBadRow, OnNonempty, Replace, RunSettings, SnapshotPolicy,
-    TableSettings, WatermarkLow, WatermarkNulls,
+    Chunking, CreateTable, Fidelity, OnBadRow, OnFraction, OnNonempty, OnNonjson, OnNul, Replace,
+    RunSettings, SnapshotPolicy, TableSettings, ValueSettings, WatermarkLow, WatermarkNulls,
 };
 use crate::validate::names;
 use crate::validate::unknown::{self, Place};
@@ -66,6 +66,7 @@ pub(super) struct Inherited {
     pub(super) disable_index: Option<bool>,
     pub(super) snapshot: Option<SnapshotPolicy>,
     pub(super) fidelity: Option<Fidelity>,
+    pub(super) values: Values,
     pub(super) on_bad_row: Option<OnBadRow>,
     pub(super) max_bad_rows: Option<u64>,
     pub(super) max_bad_fraction: Option<f64>,
@@ -92,6 +93,7 @@ impl Inherited {
             disable_index: flag("disable_index"),
             snapshot: reader.take("snapshot").and_then(|item| item.word()),
             fidelity: reader.take("fidelity").and_then(|item| item.word()),
+            values: Values::read(reader),
             on_bad_row: reader.take("on_bad_row").and_then(|item| item.word()),
             max_bad_rows: reader.take("max_bad_rows").and_then(|item| item.whole(BAD_ROWS)),
             max_bad_fraction: reader.take("max_bad_fraction").and_then(|item| item.fraction()),
@@ -117,6 +119,7 @@ impl Inherited {
             disable_index: self.disable_index.or(outer.disable_index),
             snapshot: self.snapshot.or(outer.snapshot),
             fidelity: self.fidelity.or(outer.fidelity),
+            values: self.values.over(outer.values),
             on_bad_row: self.on_bad_row.or(outer.on_bad_row),
             max_bad_rows: self.max_bad_rows.or(outer.max_bad_rows),
             max_bad_fraction: self.max_bad_fraction.or(outer.max_bad_fraction),
@@ -142,6 +145,7 @@ impl Inherited {
             disable_index: self.disable_index.unwrap_or(false),
             snapshot: self.snapshot.unwrap_or(defaults::SNAPSHOT),
             fidelity: self.fidelity.unwrap_or(defaults::FIDELITY),
+            values: self.values.settings(),
             on_bad_row: self.on_bad_row.unwrap_or(defaults::ON_BAD_ROW),
             max_bad_rows: self.max_bad_rows,
             max_bad_fraction: self.max_bad_fraction,
@@ -149,6 +153,41 @@ impl Inherited {
             replace: self.replace.unwrap_or(defaults::REPLACE),
             on_nonempty: self.on_nonempty.unwrap_or(defaults::ON_NONEMPTY),
             chunking: self.chunking.clone(),
+        }
+    }
+}
+
+/// What one level says about values that the target cannot hold as they are. A column is a level
+/// too.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(super) struct Values {
+    fraction: Option<OnFraction>,
+    nul: Option<OnNul>,
+    nonjson: Option<OnNonjson>,
+}
+
+impl Values {
+    pub(super) fn read(reader: &Reader<'_>) -> Self {
+        Self {
+            fraction: reader.take("on_fraction").and_then(|item| item.word()),
+            nul: reader.take("on_nul").and_then(|item| item.word()),
+            nonjson: reader.take("on_nonjson").and_then(|item| item.word()),
+        }
+    }
+
+    pub(super) fn over(self, outer: Self) -> Self {
+        Self {
+            fraction: self.fraction.or(outer.fraction),
+            nul: self.nul.or(outer.nul),
+            nonjson: self.nonjson.or(outer.nonjson),
+        }
+    }
+
+    pub(super) fn settings(self) -> ValueSettings {
+        ValueSettings {
+            on_fraction: self.fraction,
+            on_nul: self.nul.unwrap_or(defaults::ON_NUL),
+            on_nonjson: self.nonjson.unwrap_or(defaults::ON_NONJSON),
         }
     }
 }

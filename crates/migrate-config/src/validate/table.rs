@@ -65,6 +65,7 @@ fn fields<'d>(reader: &Reader<'d>, around: &Surroundings<'_>) -> Option<Draft<'d
         sort_columns: columns.sort,
         watermark: columns.watermark,
         column_mapping: columns.mapping,
+        column_policies: columns.policies,
         settings: inherited.settings(),
     };
     settle_full_load(reader, &mut table);

@@ -9,10 +9,11 @@ pub(super) enum Place {
     Connector,
     Source,
     Table,
+    Column,
     Chunking,
 }
 
-const TABLE_KEYS: [&str; 11] = [
+const TABLE_KEYS: [&str; 12] = [
     "source",
     "target",
     "source_filter",
@@ -24,6 +25,7 @@ const TABLE_KEYS: [&str; 11] = [
     "source_watermark",
     "target_watermark",
     "column_mapping",
+    "column_policies",
 ];
 
 const SOURCE_KEYS: [&str; 6] = [

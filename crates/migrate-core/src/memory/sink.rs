@@ -10,11 +10,12 @@ use futures::stream::TryStreamExt;
 use super::{lock, source::concat};
 use crate::chunk::{Chunk, ChunkId};
 use crate::code;
+use crate::column_match::ColumnPair;
 use crate::commit::CommitRecord;
 use crate::context::RunContext;
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::TableRef;
-use crate::schema::{Column, TableSchema};
+use crate::schema::TableSchema;
 use crate::sink::{
     CommitGuarantee, Fidelity, LoadPlan, Sink, SinkCapabilities, SinkTable, WriteMode, WriteSummary,
 };
@@ -106,12 +107,13 @@ impl SinkTable for MemorySinkTable {
         }
     }
 
-    fn assess(&self, source: &Column, target: &Column) -> Fidelity {
-        if source.column_type == target.column_type {
-            Fidelity::Exact
-        } else {
-            let why = format!("{} is not {}", source.column_type, target.column_type);
-            Fidelity::Impossible { why }
+    fn assess(&self, pair: &ColumnPair) -> Fidelity {
+        match self.schema.column(&pair.target) {
+            Some(target) if target.column_type == pair.column_type => Fidelity::Exact,
+            Some(target) => Fidelity::Impossible {
+                why: format!("{} is not {}", pair.column_type, target.column_type),
+            },
+            None => Fidelity::Impossible { why: format!("there is no column {}", pair.target) },
         }
     }
 

@@ -3,22 +3,28 @@
 use std::num::NonZeroU32;
 
 use migrate_config::{
-    ChunkingColumn, CreateTable, DeclaredType, Fidelity, LoadMode, OnBadRow, OnNonempty,
-    SnapshotPolicy, TableConfig,
+    ChunkingColumn, CreateTable, DeclaredType, Fidelity, LoadMode, OnBadRow, OnFraction,
+    OnNonempty, OnNonjson, OnNul, SnapshotPolicy, TableConfig, ValueSettings,
 };
-use migrate_core::{Dialect, Predicate, Result, WriteMode};
+use migrate_core::{
+    self as core, ColumnChoices, Dialect, Predicate, Result, ValuePolicy, WriteMode,
+};
 use serde_json::Value;
 
 use super::Registry;
 use crate::chunk_column::{ChunkColumn, DeclaredKind};
-use crate::job::{self, FidelityPolicy, NonemptyPolicy, TableJob};
+use crate::job::{self, CreationPolicy, FidelityPolicy, NonemptyPolicy, TableJob};
 
 /// What the configuration says of one table, without its components.
 pub(super) fn job(table: &TableConfig, registry: &Registry) -> Result<TableJob> {
     let settings = &table.settings;
     let mut job = TableJob::copy(table.source.clone(), table.target.clone());
     job.source_name.clone_from(&table.source_name);
-    job.renamed.clone_from(&table.column_mapping);
+    job.columns = columns(table);
+    job.creation = match settings.create_table {
+        CreateTable::IfMissing => CreationPolicy::IfMissing,
+        _ => CreationPolicy::Never,
+    };
     if let Some(sql) = &table.source_filter {
         job.filter = Predicate::Raw { dialect: Dialect::Snowflake, sql: sql.clone() };
     }
@@ -70,6 +76,41 @@ pub(super) fn job(table: &TableConfig, registry: &Registry) -> Result<TableJob> 
     Ok(job)
 }
 
+/// Names and policies of columns.
+fn columns(table: &TableConfig) -> ColumnChoices {
+    let all = policy(table.settings.values);
+    let own = table.column_policies.iter();
+    ColumnChoices {
+        renamed: table.column_mapping.clone(),
+        policy: all,
+        policies: own.clone().map(|(name, own)| (name.clone(), policy(own.values))).collect(),
+        offset_columns: own
+            .filter_map(|(name, own)| Some((name.clone(), own.offset_column.clone()?)))
+            .collect(),
+    }
+}
+
+fn policy(values: ValueSettings) -> ValuePolicy {
+    let mut policy = ValuePolicy::default();
+    policy.on_fraction = values.on_fraction.and_then(|word| match word {
+        OnFraction::Truncate => Some(core::OnFraction::Truncate),
+        OnFraction::Round => Some(core::OnFraction::Round),
+        OnFraction::Reject => Some(core::OnFraction::Reject),
+        _ => None,
+    });
+    policy.on_nul = match values.on_nul {
+        OnNul::Remove => core::OnNul::Remove,
+        OnNul::Replace => core::OnNul::Replace,
+        _ => core::OnNul::Reject,
+    };
+    policy.on_nonjson = match values.on_nonjson {
+        OnNonjson::Null => core::OnNonjson::Null,
+        OnNonjson::Text => core::OnNonjson::Text,
+        _ => core::OnNonjson::Reject,
+    };
+    policy
+}
+
 /// What the configuration asks for and this version does not have.
 fn missing_features(table: &TableConfig) -> Vec<String> {
     let settings = &table.settings;
@@ -77,7 +118,6 @@ fn missing_features(table: &TableConfig) -> Vec<String> {
         (table.watermark.is_some(), "source_watermark"),
         (table.load_mode() == LoadMode::Replace, "replace"),
         (settings.disable_index, "disable_index"),
-        (settings.create_table == CreateTable::IfMissing, "create_table"),
         (settings.on_bad_row == OnBadRow::Quarantine, "on_bad_row"),
     ];
     asked.into_iter().filter(|(is_asked, _)| *is_asked).map(|(_, name)| name.to_owned()).collect()

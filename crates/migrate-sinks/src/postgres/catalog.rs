@@ -2,12 +2,17 @@
 
 use std::sync::Arc;
 
-use migrate_core::{Column, Error, ErrorKind, Fill, Result, TableRef, TableSchema, closest, code};
+use migrate_core::{
+    Column, ColumnName, ColumnPair, Error, ErrorKind, Fidelity, Fill, Result, TableRef,
+    TableSchema, closest, code,
+};
 use migrate_postgres::classify;
 use sqlx::postgres::PgRow;
+use sqlx::postgres::types::Oid;
 use sqlx::{PgConnection, Row};
 
-use super::pg_type::PgType;
+use super::copy_binary::choose;
+use super::pg_type::{PgType, TypeFacts};
 
 /// A table as the catalog describes it.
 #[derive(Debug)]
@@ -16,6 +21,33 @@ pub(super) struct LoadedTable {
     pub(super) schema: Arc<TableSchema>,
     /// One per column of `schema`.
     pub(super) types: Vec<PgType>,
+    /// By which a row is named in messages; empty where there is no primary key.
+    pub(super) primary_key: Vec<ColumnName>,
+}
+
+impl LoadedTable {
+    /// The type of a column.
+    ///
+    /// # Errors
+    ///
+    /// [`code::COLUMN_MISSING`].
+    pub(super) fn type_of(&self, name: &ColumnName) -> Result<&PgType> {
+        let column = self.schema.require(name)?;
+        let at = self.schema.columns.iter().position(|known| known.name == column.name);
+        Ok(at.and_then(|at| self.types.get(at)).unwrap_or(&PgType::Other))
+    }
+
+    /// What becomes of a column's values.
+    pub(super) fn assess(&self, pair: &ColumnPair) -> Fidelity {
+        let why = match self.type_of(&pair.target) {
+            Ok(pg_type) => match choose(pair, pg_type) {
+                Ok((_, fidelity)) => return fidelity,
+                Err(why) => why,
+            },
+            Err(missing) => missing.message().to_owned(),
+        };
+        Fidelity::Impossible { why }
+    }
 }
 
 /// Loads a table by its exact name.
@@ -27,6 +59,7 @@ pub(super) async fn load_table(
     connection: &mut PgConnection,
     table: &TableRef,
 ) -> Result<LoadedTable> {
+    refuse_long_names(table, std::iter::empty())?;
     let relation = sqlx::query(
         "select c.oid::bigint as oid, c.relkind::text as kind from pg_class c \
          join pg_namespace n on n.oid = c.relnamespace \
@@ -52,13 +85,23 @@ pub(super) async fn load_table(
                     case when b.modifier = -1 then t.typtypmod else b.modifier end, t.typnotnull \
              from base b join pg_type t on t.oid = b.type_id where t.typtype = 'd') \
          select a.attname, format_type(a.atttypid, a.atttypmod) as native_type, \
-                t.typname, t.typtype::text as typtype, b.modifier, \
+                t.typname::text as typname, t.typtype::text as typtype, b.modifier, \
+                (select x.extname::text from pg_depend d join pg_extension x on x.oid = d.refobjid \
+                 where d.classid = 'pg_type'::regclass and d.objid = t.oid and d.deptype = 'e' \
+                   and d.refclassid = 'pg_extension'::regclass) as extension, \
+                e.oid as element_oid, e.typname::text as element_name, \
+                e.typtype::text as element_kind, \
+                array(select l.enumlabel::text from pg_enum l \
+                      where l.enumtypid = coalesce(e.oid, t.oid)) as labels, \
+                coalesce(array_position(p.indkey::int2[], a.attnum), -1) as key_position, \
                 a.attnotnull or exists (select from base d where d.attnum = a.attnum and d.not_null) \
                     as not_null, \
                 a.atthasdef or a.attidentity <> '' as has_default, a.attgenerated <> '' as generated \
          from pg_attribute a \
          join base b on b.attnum = a.attnum \
          join pg_type t on t.oid = b.type_id and t.typtype <> 'd' \
+         left join pg_type e on e.oid = t.typelem and t.typcategory = 'A' \
+         left join pg_index p on p.indrelid = a.attrelid and p.indisprimary \
          where a.attrelid = $1::oid and a.attnum > 0 and not a.attisdropped \
          order by a.attnum",
     )
@@ -68,22 +111,25 @@ pub(super) async fn load_table(
     .map_err(|cause| catalog(cause, table))?;
     let mut columns = Vec::with_capacity(rows.len());
     let mut types = Vec::with_capacity(rows.len());
+    let mut key = Vec::new();
     for row in &rows {
-        let (column, pg_type) = column_of(row).map_err(|cause| catalog(cause, table))?;
+        let failed = |cause| catalog(cause, table);
+        let (column, pg_type) = column_of(row).map_err(failed)?;
+        let position: i32 = row.try_get("key_position").map_err(failed)?;
+        if position >= 0 {
+            key.push((position, column.name.clone()));
+        }
         columns.push(column);
         types.push(pg_type);
     }
+    key.sort_unstable();
+    let primary_key = key.into_iter().map(|(_, name)| name).collect();
     let schema = Arc::new(TableSchema::new(table.clone(), columns));
-    Ok(LoadedTable { oid, schema, types })
+    Ok(LoadedTable { oid, schema, types, primary_key })
 }
 
 fn column_of(row: &PgRow) -> Result<(Column, PgType), sqlx::Error> {
-    let kind: String = row.try_get("typtype")?;
-    let pg_type = PgType::new(
-        row.try_get("typname")?,
-        kind.chars().next().unwrap_or('b'),
-        row.try_get("modifier")?,
-    );
+    let pg_type = PgType::new(type_facts(row)?);
     let fill = if row.try_get("generated")? {
         Fill::Generated
     } else if row.try_get("has_default")? {
@@ -97,6 +143,51 @@ fn column_of(row: &PgRow) -> Result<(Column, PgType), sqlx::Error> {
         .with_nullable(!row.try_get::<bool, _>("not_null")?)
         .with_fill(fill);
     Ok((column, pg_type))
+}
+
+fn type_facts(row: &PgRow) -> Result<TypeFacts, sqlx::Error> {
+    let letter = |kind: &str| kind.chars().next().unwrap_or('b');
+    let facts = TypeFacts {
+        name: row.try_get("typname")?,
+        kind: letter(row.try_get("typtype")?),
+        modifier: row.try_get("modifier")?,
+        extension: row.try_get("extension")?,
+        labels: row.try_get("labels")?,
+        element: None,
+    };
+    let Some(Oid(oid)) = row.try_get("element_oid")? else { return Ok(facts) };
+    // A modifier of an array is that of its elements.
+    let element = TypeFacts {
+        name: row.try_get("element_name")?,
+        kind: letter(row.try_get("element_kind")?),
+        ..facts.clone()
+    };
+    Ok(TypeFacts { element: Some((Box::new(element), oid)), ..facts })
+}
+
+/// The server cuts names of more bytes without an error (`NAMEDATALEN` in its sources).
+const NAME_BYTES: usize = 63;
+
+/// Refuses names that the server would cut.
+pub(super) fn refuse_long_names<'c>(
+    table: &'c TableRef,
+    columns: impl Iterator<Item = &'c ColumnName>,
+) -> Result<()> {
+    let names = table.schema.as_deref().into_iter().chain([table.name.as_str()]);
+    let names = names.chain(columns.map(ColumnName::as_str));
+    let too_long: Vec<_> = names
+        .filter(|name| name.len() > NAME_BYTES)
+        .map(|name| ColumnName::from(name).to_string())
+        .collect();
+    if too_long.is_empty() {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Config,
+        format!("PostgreSQL cuts names to {NAME_BYTES} bytes: {}", too_long.join(", ")),
+    )
+    .with("table", table)
+    .with_hint("choose a shorter `target`, and map long columns in `column_mapping`"))
 }
 
 fn refuse_unless_table(kind: &str, table: &TableRef) -> Result<()> {

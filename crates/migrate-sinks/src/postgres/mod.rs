@@ -2,8 +2,10 @@
 
 mod catalog;
 mod copy_binary;
+mod define;
 mod pg_type;
 mod prepare;
+mod row_keys;
 mod session;
 mod table;
 mod write;
@@ -11,11 +13,12 @@ mod write;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use migrate_core::{Result, Sink, SinkTable, TableRef};
+use migrate_core::{Result, Sink, SinkTable, TableDefinition, TableRef};
 use migrate_postgres::{Database, classify, sqlx};
 
 use catalog::load_table;
-use table::PgSinkTable;
+use define::ImaginedTable;
+use table::{PgSinkTable, capabilities};
 
 /// One PostgreSQL database as a sink. Cheap to clone.
 ///
@@ -51,5 +54,18 @@ impl Sink for PgSink {
         let mut connection = self.database.acquire().await?;
         let loaded = load_table(&mut connection, table).await?;
         Ok(Arc::new(PgSinkTable::new(self.database.clone(), loaded)))
+    }
+
+    fn definition(&self, wanted: &TableDefinition) -> Result<Vec<String>> {
+        let statements = define::statements(wanted)?;
+        Ok(statements.into_iter().map(|statement| statement.sql).collect())
+    }
+
+    async fn create(&self, wanted: &TableDefinition) -> Result<()> {
+        define::create(&self.database, wanted).await
+    }
+
+    fn imagine(&self, wanted: &TableDefinition) -> Result<Arc<dyn SinkTable>> {
+        Ok(Arc::new(ImaginedTable::new(wanted, capabilities(&self.database))?))
     }
 }

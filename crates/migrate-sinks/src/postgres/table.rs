@@ -4,16 +4,16 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use migrate_core::{
-    BatchStream, Chunk, Column, ColumnPair, CommitGuarantee, CommitRecord, Dialect, Error,
-    ErrorKind, Fidelity, LoadPlan, Result, RunContext, SinkCapabilities, SinkTable, SqlBuilder,
-    TableRef, TableSchema, WriteMode, WriteSummary, code,
+    BatchStream, Chunk, ColumnPair, CommitGuarantee, CommitRecord, Dialect, Error, ErrorKind,
+    Fidelity, LoadPlan, Result, RunContext, SinkCapabilities, SinkTable, SqlBuilder, TableRef,
+    TableSchema, WriteMode, WriteSummary, code,
 };
 use migrate_postgres::{Database, bound, classify, execute, sqlx};
 use sqlx::Row;
 
 use super::catalog::{LoadedTable, catalog};
-use super::copy_binary::{RowEncoder, choose};
-use super::pg_type::PgType;
+use super::copy_binary::{EncodedColumn, RowEncoder, choose};
+use super::row_keys::RowKeys;
 use super::session::Session;
 use super::{prepare, write};
 
@@ -33,26 +33,30 @@ impl PgSinkTable {
         &self.loaded.schema.table
     }
 
-    fn type_of(&self, column: &Column) -> Option<&PgType> {
-        let at = self.loaded.schema.columns.iter().position(|known| known.name == column.name)?;
-        self.loaded.types.get(at)
-    }
-
     /// The encoder for the planned columns.
-    fn encoder(&self, columns: &[ColumnPair]) -> Result<RowEncoder> {
-        let codecs = columns.iter().map(|pair| {
-            let column = self.loaded.schema.require(&pair.target)?;
-            let pg_type = self.type_of(column).unwrap_or(&PgType::Other);
-            let (codec, _) = choose(&pair.column_type, pg_type).map_err(|why| {
+    fn encoder(&self, plan: &LoadPlan) -> Result<RowEncoder> {
+        let read = plan.read_columns();
+        let columns = plan.columns.iter().map(|pair| {
+            let pg_type = self.loaded.type_of(&pair.target)?;
+            let (codec, _) = choose(pair, pg_type).map_err(|why| {
                 Error::new(code::TYPE_MISMATCH, format!("Column cannot be written: {why}"))
                     .with("column", &pair.target)
                     .with("table", self.name())
                     .with_hint("the target has changed; plan the table again with --no-resume")
             })?;
-            Ok((pair.target.as_str().to_owned(), codec))
+            let position = read.iter().position(|name| *name == pair.source).unwrap_or_default();
+            Ok(EncodedColumn { name: pair.target.as_str().to_owned(), position, codec })
         });
-        codecs.collect::<Result<_>>().map(RowEncoder::new)
+        columns.collect::<Result<_>>().map(RowEncoder::new)
     }
+}
+
+/// What every table of the database can do.
+pub(super) fn capabilities(database: &Database) -> SinkCapabilities {
+    let mut capabilities = SinkCapabilities::default();
+    capabilities.truncate = true;
+    capabilities.commit = CommitGuarantee::Transactional(database.domain().clone());
+    capabilities
 }
 
 /// The statement that takes the rows.
@@ -71,17 +75,11 @@ impl SinkTable for PgSinkTable {
     }
 
     fn capabilities(&self) -> SinkCapabilities {
-        let mut capabilities = SinkCapabilities::default();
-        capabilities.truncate = true;
-        capabilities.commit = CommitGuarantee::Transactional(self.database.domain().clone());
-        capabilities
+        capabilities(&self.database)
     }
 
-    fn assess(&self, source: &Column, target: &Column) -> Fidelity {
-        match choose(&source.column_type, self.type_of(target).unwrap_or(&PgType::Other)) {
-            Ok((_, fidelity)) => fidelity,
-            Err(why) => Fidelity::Impossible { why },
-        }
+    fn assess(&self, pair: &ColumnPair) -> Fidelity {
+        self.loaded.assess(pair)
     }
 
     async fn is_empty(&self) -> Result<bool> {
@@ -132,7 +130,7 @@ impl SinkTable for PgSinkTable {
     async fn write_chunk(
         &self,
         plan: &LoadPlan,
-        _chunk: &Chunk,
+        chunk: &Chunk,
         batches: BatchStream,
         record: Option<&dyn CommitRecord>,
         cx: &RunContext,
@@ -149,7 +147,8 @@ impl SinkTable for PgSinkTable {
             table: self.name(),
             domain: self.database.domain(),
             copy_statement: copy_statement(self.name(), &plan.columns),
-            encoder: self.encoder(&plan.columns)?,
+            encoder: self.encoder(plan)?,
+            keys: RowKeys::new(plan, &self.loaded.primary_key, chunk),
             record,
         };
         let mut session = Session::open(&self.database).await?;

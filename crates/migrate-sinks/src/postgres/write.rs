@@ -4,10 +4,11 @@ use futures::StreamExt;
 use migrate_core::{
     BatchStream, CommitDomain, CommitRecord, Error, ErrorKind, Result, TableRef, WriteSummary, code,
 };
-use migrate_postgres::{classify, execute, sqlx};
+use migrate_postgres::{CopiedRow, classify, copied_row, execute, sqlx};
 use sqlx::{Connection, PgConnection};
 
-use super::copy_binary::{HEADER, RowEncoder, TRAILER};
+use super::copy_binary::{HEADER, Refusal, RowEncoder, TRAILER};
+use super::row_keys::RowKeys;
 
 /// How much is sent at once. Larger messages do not speed COPY up; smaller ones cost system calls.
 const MESSAGE_BYTES: usize = 256 << 10;
@@ -18,6 +19,7 @@ pub(super) struct Transfer<'a> {
     pub(super) domain: &'a CommitDomain,
     pub(super) copy_statement: String,
     pub(super) encoder: RowEncoder,
+    pub(super) keys: RowKeys,
     pub(super) record: Option<&'a dyn CommitRecord>,
 }
 
@@ -25,7 +27,7 @@ impl Transfer<'_> {
     /// Writes all batches and commits. On an error the transaction is left open; the caller closes
     /// the connection.
     pub(super) async fn run(
-        self,
+        mut self,
         connection: &mut PgConnection,
         batches: BatchStream,
     ) -> Result<WriteSummary> {
@@ -38,7 +40,7 @@ impl Transfer<'_> {
     }
 
     async fn copy(
-        &self,
+        &mut self,
         connection: &mut PgConnection,
         mut batches: BatchStream,
     ) -> Result<WriteSummary> {
@@ -54,9 +56,11 @@ impl Transfer<'_> {
         let mut bytes = 0_u64;
         while let Some(batch) = batches.next().await {
             let batch = batch?;
+            self.keys.remember(rows_read, &batch);
             let mut row = 0;
             while row < batch.num_rows() {
-                row = self.encoder.encode(&batch, row, MESSAGE_BYTES, &mut buffer)?;
+                let encoded = self.encoder.encode(&batch, row, MESSAGE_BYTES, &mut buffer);
+                row = encoded.map_err(|refusal| self.refused(refusal, rows_read))?;
                 if buffer.len() >= MESSAGE_BYTES {
                     copy.send(buffer.as_slice()).await.map_err(|cause| self.failed(cause))?;
                     bytes += buffer.len() as u64;
@@ -80,8 +84,27 @@ impl Transfer<'_> {
         Ok(WriteSummary { rows_read, rows_inserted, bytes, ..WriteSummary::default() })
     }
 
+    /// A value that this side refuses; `rows_before` rows of the chunk came in earlier batches.
+    fn refused(&self, refusal: Refusal, rows_before: u64) -> Error {
+        let error = refusal.error.with("table", self.table);
+        match refusal.row {
+            Some(row) => self.keys.name_row(error, rows_before + row as u64),
+            None => error,
+        }
+    }
+
+    /// A failure that the server tells of, at a row if it says which.
     fn failed(&self, cause: sqlx::Error) -> Error {
-        classify("PostgreSQL refused the chunk", cause).with("table", self.table)
+        let place = copied_row(&cause, &self.table.name);
+        let mut error = classify("PostgreSQL refused the chunk", cause).with("table", self.table);
+        let Some(CopiedRow { number, column }) = place else { return error };
+        if let Some(column) = column {
+            error = error.with("column", column);
+        }
+        match number.checked_sub(1) {
+            Some(row) => self.keys.name_row(error, row),
+            None => error,
+        }
     }
 }
 

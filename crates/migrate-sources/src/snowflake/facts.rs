@@ -14,6 +14,7 @@ use super::statement::fetch;
 pub(super) struct Facts {
     pub(super) size: TableSize,
     pub(super) clustering: Vec<ColumnName>,
+    pub(super) comment: Option<String>,
 }
 
 impl Facts {
@@ -23,7 +24,7 @@ impl Facts {
     pub(super) async fn of(sessions: &Arc<SessionPool>, schema: &TableSchema) -> Result<Self> {
         let table = &schema.table;
         let mut sql = SqlBuilder::new(Dialect::Snowflake);
-        sql.text("SELECT \"ROW_COUNT\"::NUMBER(38,0) AS \"ROWS\", \"BYTES\"::NUMBER(38,0) AS \"BYTES\", \"CLUSTERING_KEY\" FROM ");
+        sql.text("SELECT \"ROW_COUNT\"::NUMBER(38,0) AS \"ROWS\", \"BYTES\"::NUMBER(38,0) AS \"BYTES\", \"CLUSTERING_KEY\", \"COMMENT\" FROM ");
         sql.names(table.database.as_deref());
         sql.text(".INFORMATION_SCHEMA.TABLES WHERE \"TABLE_SCHEMA\" = ");
         sql.value(&table.schema.as_deref().unwrap_or_default().into());
@@ -35,7 +36,8 @@ impl Facts {
             .map(|key| clustering_columns(key, schema))
             .unwrap_or_default();
         let size = TableSize { rows: number(&answer, "ROWS"), bytes: number(&answer, "BYTES") };
-        Ok(Self { size, clustering })
+        let comment = text(&answer, "COMMENT", 0).filter(|text| !text.is_empty());
+        Ok(Self { size, clustering, comment: comment.map(str::to_owned) })
     }
 }
 

@@ -9,6 +9,7 @@ mod bind;
 mod cell;
 mod column;
 mod decode;
+mod describe;
 mod error;
 mod facts;
 mod histogram;

@@ -75,7 +75,7 @@ impl SnowflakeSettings {
 
     /// Parameters of every session.
     pub(super) fn all_session_parameters(&self) -> BTreeMap<String, Value> {
-        let own: [(&str, Value); 9] = [
+        let own: [(&str, Value); 11] = [
             ("QUERY_TAG", "migrate".into()),
             // Zoned times come as UTC whatever the account's default is.
             ("TIMEZONE", "UTC".into()),
@@ -87,6 +87,9 @@ impl SnowflakeSettings {
             // No account default may cut a result, or let a quoted name mean another object.
             ("ROWS_PER_RESULTSET", 0.into()),
             ("QUOTED_IDENTIFIERS_IGNORE_CASE", false.into()),
+            // Shapes come as objects, by which a table is known to have some.
+            ("GEOGRAPHY_OUTPUT_FORMAT", "GeoJSON".into()),
+            ("GEOMETRY_OUTPUT_FORMAT", "GeoJSON".into()),
             // The server gives up when this side would.
             ("STATEMENT_TIMEOUT_IN_SECONDS", self.statement_timeout.as_secs().into()),
             // A statement goes on while its result is being fetched over another connection.

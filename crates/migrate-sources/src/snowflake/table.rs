@@ -6,14 +6,15 @@ use async_trait::async_trait;
 use migrate_core::arrow::array::AsArray;
 use migrate_core::value::{EpochTime, for_each_scalar};
 use migrate_core::{
-    BatchStream, Column, ColumnName, ColumnType, DeclaredKeys, Dialect, Error, ErrorKind, Extent,
-    HistogramRequest, Key, KeyHistogram, ObjectStat, Predicate, Pushdown, Result, RunContext,
-    Scalar, ScanRequest, Snapshot, SourceTable, SqlBuilder, SqlStatement, TableRef, TableSchema,
-    TableSize, closest, code,
+    Annotations, BatchStream, Column, ColumnName, ColumnType, DeclaredKeys, Dialect, Error,
+    ErrorKind, Extent, HistogramRequest, Key, KeyHistogram, ObjectStat, Predicate, Pushdown,
+    Result, RunContext, Scalar, ScanRequest, Snapshot, SourceTable, SqlBuilder, SqlStatement,
+    TableRef, TableSchema, TableSize, closest, code,
 };
 use tokio::sync::OnceCell;
 
 use super::decode::decode;
+use super::describe::{column_comments, with_declared_types};
 use super::facts::{self, Facts};
 use super::histogram;
 use super::session::SessionPool;
@@ -88,6 +89,7 @@ impl SnowflakeTable {
             },
             (Err(error), None) => return Err(error.with("table", table)),
         };
+        let columns = with_declared_types(&sessions, table, columns).await?;
         let schema = Arc::new(TableSchema::new(table.clone(), columns));
         Ok(Self { sessions, schema, snapshot, facts: OnceCell::new() })
     }
@@ -128,6 +130,18 @@ fn from(sql: &mut SqlBuilder, table: &TableRef, snapshot: Option<&Snapshot>) {
         let moment = snapshot.as_str().replace('\'', "");
         sql.text(" AT(TIMESTAMP => '").text(&moment).text("'::TIMESTAMP_LTZ)");
     }
+}
+
+/// One column of a scan.
+fn select(sql: &mut SqlBuilder, column: &Column) {
+    let name = column.name.as_str();
+    match column.column_type {
+        // A result shows a vector with six digits after the point; an array shows all of them.
+        ColumnType::Vector { .. } => sql.name(name).text("::ARRAY AS ").name(name),
+        // GeoJSON has no place for the number of the reference system.
+        ColumnType::Geometry => sql.text("ST_ASEWKT(").name(name).text(") AS ").name(name),
+        _ => sql.name(name),
+    };
 }
 
 fn only_where(sql: &mut SqlBuilder, predicate: &Predicate) -> Result<()> {
@@ -245,6 +259,16 @@ impl SourceTable for SnowflakeTable {
             .and_then(|statement| statement.params.is_empty().then_some(statement.sql))
     }
 
+    async fn annotations(&self) -> Result<Annotations> {
+        let mut annotations = Annotations {
+            primary_key: self.declared_keys().await?.primary,
+            ..Annotations::default()
+        };
+        annotations.comment.clone_from(&self.facts().await?.comment);
+        annotations.column_comments = column_comments(&self.sessions, &self.schema.table).await?;
+        Ok(annotations)
+    }
+
     async fn objects(&self) -> Result<Vec<ObjectStat>> {
         Ok(Vec::new())
     }
@@ -256,7 +280,12 @@ impl SourceTable for SnowflakeTable {
         };
         let selected = self.selected(&request.columns)?;
         let mut sql = SqlBuilder::new(Dialect::Snowflake);
-        sql.text("SELECT ").names(request.columns.iter().map(ColumnName::as_str)).text(" FROM ");
+        sql.text("SELECT ");
+        for (position, column) in selected.columns.iter().enumerate() {
+            sql.text(if position == 0 { "" } else { ", " });
+            select(&mut sql, column);
+        }
+        sql.text(" FROM ");
         self.from(&mut sql);
         only_where(&mut sql, &predicate.and(request.filter))?;
         self.order_by(&mut sql, &request.order)?;

@@ -1,17 +1,27 @@
-//! Which encoding a pair of types gets, and what becomes of its values: one table for both.
+//! Which encoding a pair of types gets, and what becomes of its values: one table for both, so that
+//! no pair has a verdict without an encoder or the reverse.
 
-use migrate_core::{ColumnType, Fidelity, MICRO_SCALE};
+use std::sync::Arc;
+
+use migrate_core::{ColumnPair, ColumnType, Fidelity, MICRO_SCALE, OnFraction, OnNul, ValuePart};
 
 use super::super::pg_type::{NumericLimits, PgType};
+use super::array::Element;
+use super::cell::IntegerWidth;
+use super::convert::Conversion;
+use super::fraction::FractionRules;
+use super::json::JsonRules;
+use super::read::{DOUBLE_DIGITS, SINGLE_DIGITS};
+use super::shape::WGS84;
+use super::verdict;
+use super::wire::TextRules;
 
 /// How the values of one column are written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in super::super) enum Codec {
     Bool,
-    /// Integers of any width into `int2`, `int4`, `int8`.
-    Int2,
-    Int4,
-    Int8,
+    /// Exact numbers into `int2`, `int4`, `int8`.
+    Int(IntegerWidth),
     /// Exact numbers into `numeric`, with the limits that the server would round to.
     Numeric {
         limits: Option<NumericLimits>,
@@ -19,140 +29,379 @@ pub(in super::super) enum Codec {
     Float4,
     Float8,
     /// Text into text-like types.
-    Text {
-        max_chars: Option<usize>,
-    },
-    /// JSON text into `jsonb`, which has a version byte.
-    Jsonb,
+    Text(TextRules),
+    /// JSON text into `json` and `jsonb`.
+    Json(JsonRules),
     /// Text that spells a UUID, or 16 bytes.
     Uuid,
     Bytea,
     Date,
-    /// Times into types of microseconds; finer values are refused.
-    Time {
-        digits: u8,
-    },
-    Timestamp {
-        digits: u8,
-    },
+    Time(FractionRules),
+    Timestamp(FractionRules),
+    /// What is more than a copy of bytes.
+    Converted(Conversion),
 }
 
-/// The codec for a pair of types and the verdict on it, or the reason why there is none.
+/// The codec for a pair of columns and the verdict on it, or the reason why there is none.
 pub(in super::super) fn choose(
-    source: &ColumnType,
+    pair: &ColumnPair,
     target: &PgType,
 ) -> Result<(Codec, Fidelity), String> {
+    let rules = Rules::of(pair, target);
+    let chosen = match pair.part {
+        ValuePart::Offset => offset(target, &rules),
+        _ => whole(&pair.column_type, target, &rules),
+    };
+    chosen.ok_or_else(|| why_not(pair, target))
+}
+
+/// What the pair's policies mean for its target column.
+struct Rules<'p> {
+    pair: &'p ColumnPair,
+    text: TextRules,
+    json: JsonRules,
+    fraction: FractionRules,
+}
+
+impl<'p> Rules<'p> {
+    fn of(pair: &'p ColumnPair, target: &PgType) -> Self {
+        let policy = &pair.policy;
+        let max_chars = match target {
+            PgType::Varchar { max_chars } => *max_chars,
+            PgType::Char { max_chars } => Some(*max_chars),
+            _ => None,
+        };
+        let digits = match target {
+            PgType::Time { digits }
+            | PgType::Timestamp { digits }
+            | PgType::Timestamptz { digits }
+            | PgType::Interval { digits } => *digits,
+            _ => MICRO_SCALE,
+        };
+        let is_binary = *target == PgType::Jsonb;
+        Self {
+            pair,
+            text: TextRules { max_chars, nul: policy.on_nul },
+            json: JsonRules { is_binary, nonjson: policy.on_nonjson, nul: policy.on_nul },
+            fraction: FractionRules { digits, policy: policy.on_fraction },
+        }
+    }
+}
+
+type Chosen = Option<(Codec, Fidelity)>;
+
+fn whole(source: &ColumnType, target: &PgType, rules: &Rules<'_>) -> Chosen {
     use ColumnType as From;
-    use PgType as To;
-    let pair = match (source, target) {
-        (From::Boolean, To::Bool) => (Codec::Bool, Fidelity::Exact),
-        (number, To::Int2) if number.is_exact_number() => (Codec::Int2, integer(number, 4)),
-        (number, To::Int4) if number.is_exact_number() => (Codec::Int4, integer(number, 9)),
-        (number, To::Int8) if number.is_exact_number() => (Codec::Int8, integer(number, 18)),
-        (number, To::Numeric { limits }) if number.is_exact_number() => {
-            (Codec::Numeric { limits: *limits }, numeric(number, *limits))
+    match source {
+        From::Boolean => boolean(target, rules),
+        From::Int16 | From::Int32 | From::Int64 | From::Number { .. } => {
+            number(source, target, rules)
         }
-        (From::Float32, To::Float4) | (From::Float64, To::Float8) => {
-            (float_codec(target), Fidelity::Exact)
-        }
-        (From::Float32, To::Float8) => (Codec::Float8, Fidelity::Widened),
-        (From::Text { max_chars }, To::Text) => {
-            (Codec::Text { max_chars: None }, text(*max_chars, None))
-        }
-        (From::Text { max_chars }, To::Varchar { max_chars: limit }) => {
-            (Codec::Text { max_chars: *limit }, text(*max_chars, *limit))
-        }
-        // The server pads with blanks, which `char(n)` itself calls insignificant.
-        (From::Text { max_chars }, To::Char { max_chars: limit }) => {
-            (Codec::Text { max_chars: Some(*limit) }, text(*max_chars, Some(*limit)))
-        }
-        // The server checks labels and syntax, and refuses what is not one.
-        (From::Text { .. }, To::Enum | To::Json) => {
-            (Codec::Text { max_chars: None }, Fidelity::Checked)
-        }
-        (From::Json, To::Text | To::Json) => (Codec::Text { max_chars: None }, Fidelity::Exact),
-        (From::Json, To::Jsonb) => (Codec::Jsonb, Fidelity::Exact),
-        (From::Text { .. }, To::Jsonb) => (Codec::Jsonb, Fidelity::Checked),
-        (From::Text { .. }, To::Uuid) => (Codec::Uuid, Fidelity::Checked),
-        (From::Uuid, To::Uuid) => (Codec::Uuid, Fidelity::Exact),
-        (From::Binary, To::Bytea) => (Codec::Bytea, Fidelity::Exact),
-        (From::Date, To::Date) => (Codec::Date, Fidelity::Exact),
-        (From::Time { scale }, To::Time { digits }) => {
-            (Codec::Time { digits: *digits }, fraction(*scale, *digits))
-        }
-        (From::Timestamp { scale }, To::Timestamp { digits })
-        | (From::Instant { scale } | From::OffsetTimestamp { scale }, To::Timestamptz { digits }) => {
-            (Codec::Timestamp { digits: *digits }, fraction(*scale, *digits))
-        }
-        _ => return Err(why_not(source, target)),
-    };
-    Ok(pair)
-}
-
-/// An integer type of PostgreSQL holds every number of `safe_digits` digits.
-fn integer(source: &ColumnType, safe_digits: u8) -> Fidelity {
-    match (source, safe_digits) {
-        (ColumnType::Int16, 4) | (ColumnType::Int32, 9) | (ColumnType::Int64, 18) => {
-            Fidelity::Exact
-        }
-        (ColumnType::Int16, _) | (ColumnType::Int32, 18) => Fidelity::Widened,
-        (ColumnType::Number { precision, scale: 0 }, _) if *precision <= safe_digits => {
-            Fidelity::Exact
-        }
-        _ => Fidelity::Checked,
+        From::Float32 | From::Float64 => float(source, target, rules),
+        From::DecFloat => decfloat(target, rules),
+        From::Text { max_chars } => text(*max_chars, target, rules),
+        From::Binary => binary(target),
+        From::Date => date(target, rules),
+        From::Time { scale } => time(*scale, target, rules),
+        From::Timestamp { scale } => timestamp(*scale, target, rules),
+        From::Instant { scale } | From::OffsetTimestamp { scale } => instant(*scale, target, rules),
+        From::Uuid => match target {
+            PgType::Uuid => Some((Codec::Uuid, Fidelity::Exact)),
+            _ => spelled(target, rules),
+        },
+        From::Json => json(target, rules),
+        From::Geography | From::Geometry => shape(source, target, rules),
+        From::Vector { dimension } => vector(*dimension, target, rules),
+        // Text of a form that only the source knows.
+        _ => as_it_is(target, rules),
     }
 }
 
-fn numeric(source: &ColumnType, limits: Option<NumericLimits>) -> Fidelity {
-    let (precision, scale) = match source {
-        ColumnType::Int16 => (5, 0),
-        ColumnType::Int32 => (10, 0),
-        ColumnType::Int64 => (19, 0),
-        ColumnType::Number { precision, scale } => (i32::from(*precision), i32::from(*scale)),
-        _ => return Fidelity::Checked,
-    };
-    match limits {
-        None => Fidelity::Widened,
-        Some(limits) if limits.precision == precision && limits.scale == scale => Fidelity::Exact,
-        Some(limits)
-            if limits.scale >= scale && limits.precision - limits.scale >= precision - scale =>
-        {
-            Fidelity::Widened
+#[expect(clippy::unnecessary_wraps, reason = "the last word of functions that may have no pair")]
+fn converted(conversion: Conversion, fidelity: Fidelity) -> Chosen {
+    Some((Codec::Converted(conversion), fidelity))
+}
+
+/// Values written out: nothing is lost, and a limit is tested.
+fn spelled(target: &PgType, rules: &Rules<'_>) -> Chosen {
+    let fidelity = spelling(target)?;
+    converted(Conversion::ToText(rules.text), fidelity)
+}
+
+/// Texts of the source that are kept as they are.
+fn as_it_is(target: &PgType, rules: &Rules<'_>) -> Chosen {
+    spelling(target).map(|fidelity| (Codec::Text(rules.text), fidelity))
+}
+
+fn spelling(target: &PgType) -> Option<Fidelity> {
+    match target {
+        PgType::Text | PgType::Varchar { max_chars: None } => Some(Fidelity::Widened),
+        PgType::Varchar { .. } | PgType::Char { .. } => Some(Fidelity::Checked),
+        _ => None,
+    }
+}
+
+/// Numbers and booleans as JSON documents.
+fn document(target: &PgType, rules: &Rules<'_>, fidelity: Fidelity) -> Chosen {
+    match target {
+        PgType::Json | PgType::Jsonb => converted(Conversion::ToJson(rules.json), fidelity),
+        _ => spelled(target, rules),
+    }
+}
+
+fn width(target: &PgType) -> Option<IntegerWidth> {
+    match target {
+        PgType::Int2 => Some(IntegerWidth::Two),
+        PgType::Int4 => Some(IntegerWidth::Four),
+        PgType::Int8 => Some(IntegerWidth::Eight),
+        _ => None,
+    }
+}
+
+fn boolean(target: &PgType, rules: &Rules<'_>) -> Chosen {
+    if let Some(width) = width(target) {
+        return converted(Conversion::BoolToInt(width), Fidelity::Widened);
+    }
+    match target {
+        PgType::Bool => Some((Codec::Bool, Fidelity::Exact)),
+        PgType::Numeric { limits } => {
+            let one_digit = ColumnType::Number { precision: 1, scale: 0 };
+            let fidelity = match verdict::numeric(&one_digit, *limits) {
+                Fidelity::Exact => Fidelity::Widened,
+                other => other,
+            };
+            converted(Conversion::BoolToNumeric(*limits), fidelity)
         }
-        Some(_) => Fidelity::Checked,
+        _ => document(target, rules, Fidelity::Widened),
     }
 }
 
-fn float_codec(target: &PgType) -> Codec {
-    if *target == PgType::Float4 { Codec::Float4 } else { Codec::Float8 }
-}
-
-fn text(source_limit: Option<u32>, target_limit: Option<usize>) -> Fidelity {
-    match (source_limit.and_then(|limit| usize::try_from(limit).ok()), target_limit) {
-        (source, target) if source == target => Fidelity::Exact,
-        (_, None) => Fidelity::Widened,
-        (Some(source), Some(target)) if source <= target => Fidelity::Widened,
-        _ => Fidelity::Checked,
+fn number(source: &ColumnType, target: &PgType, rules: &Rules<'_>) -> Chosen {
+    if let Some(width) = width(target) {
+        return Some((Codec::Int(width), verdict::integer(source, width)));
+    }
+    match target {
+        PgType::Bool => converted(Conversion::NumberToBool, Fidelity::Checked),
+        PgType::Numeric { limits } => {
+            Some((Codec::Numeric { limits: *limits }, verdict::numeric(source, *limits)))
+        }
+        PgType::Float4 => {
+            converted(Conversion::NumberToSingle, verdict::float(source, SINGLE_DIGITS))
+        }
+        PgType::Float8 => {
+            converted(Conversion::NumberToDouble, verdict::float(source, DOUBLE_DIGITS))
+        }
+        _ => document(target, rules, Fidelity::Widened),
     }
 }
 
-fn fraction(source_digits: u8, target_digits: u8) -> Fidelity {
-    if source_digits <= target_digits { Fidelity::Exact } else { Fidelity::Checked }
-}
-
-fn why_not(source: &ColumnType, target: &PgType) -> String {
+fn float(source: &ColumnType, target: &PgType, rules: &Rules<'_>) -> Chosen {
+    if let Some(width) = width(target) {
+        return converted(Conversion::FloatToInt(width), Fidelity::Checked);
+    }
     match (source, target) {
-        (ColumnType::Timestamp { .. }, PgType::Timestamptz { .. }) => {
-            "a time without zone names no instant".to_owned()
+        (ColumnType::Float32, PgType::Float4) => Some((Codec::Float4, Fidelity::Exact)),
+        (ColumnType::Float64, PgType::Float8) => Some((Codec::Float8, Fidelity::Exact)),
+        (_, PgType::Float8) => Some((Codec::Float8, Fidelity::Widened)),
+        (_, PgType::Float4) => converted(Conversion::FloatToSingle, Fidelity::Checked),
+        (_, PgType::Numeric { limits }) => {
+            let fidelity = if limits.is_none() { Fidelity::Widened } else { Fidelity::Checked };
+            converted(Conversion::FloatToNumeric(*limits), fidelity)
         }
-        (
-            ColumnType::Instant { .. } | ColumnType::OffsetTimestamp { .. },
-            PgType::Timestamp { .. },
-        ) => "an instant would lose its zone".to_owned(),
-        (_, PgType::Other) => "there is no encoding for the target type".to_owned(),
-        _ => format!("{source} cannot be stored as {}", target.column_type()),
+        // NaN and infinities have no JSON form.
+        _ => document(target, rules, Fidelity::Checked),
     }
 }
 
-// Time types of PostgreSQL keep microseconds whatever their modifier says.
-const _: () = assert!(MICRO_SCALE == 6);
+fn decfloat(target: &PgType, rules: &Rules<'_>) -> Chosen {
+    match target {
+        PgType::Numeric { limits } => {
+            converted(Conversion::TextToNumeric(*limits), Fidelity::Checked)
+        }
+        PgType::Json | PgType::Jsonb => Some((Codec::Json(rules.json), Fidelity::Widened)),
+        _ => as_it_is(target, rules),
+    }
+}
+
+fn text(source_limit: Option<u32>, target: &PgType, rules: &Rules<'_>) -> Chosen {
+    let to_text = |limit| {
+        let fidelity = verdict::text(source_limit, limit);
+        (Codec::Text(rules.text), verdict::unless_nul(rules.pair.policy.on_nul, fidelity))
+    };
+    if let Some(width) = width(target) {
+        return converted(Conversion::TextToInt(width), Fidelity::Checked);
+    }
+    let conversion = match target {
+        PgType::Text => return Some(to_text(None)),
+        PgType::Varchar { max_chars } => return Some(to_text(*max_chars)),
+        // The server pads with blanks, and blanks at the end mean nothing in `char(n)`.
+        PgType::Char { max_chars } => return Some(to_text(Some(*max_chars))),
+        PgType::Json | PgType::Jsonb => return Some((Codec::Json(rules.json), Fidelity::Checked)),
+        PgType::Uuid => return Some((Codec::Uuid, Fidelity::Checked)),
+        PgType::Bool => Conversion::TextToBool,
+        PgType::Numeric { limits } => Conversion::TextToNumeric(*limits),
+        PgType::Date => Conversion::TextToDate,
+        PgType::Timestamp { .. } => Conversion::TextToTimestamp(FractionRules {
+            // A text has as many digits as it has: none is cut without a word.
+            policy: rules.fraction.policy.or(Some(OnFraction::Reject)),
+            ..rules.fraction
+        }),
+        PgType::Enum { labels } => Conversion::TextToLabel(Arc::clone(labels)),
+        _ => return None,
+    };
+    converted(conversion, Fidelity::Checked)
+}
+
+fn binary(target: &PgType) -> Chosen {
+    match target {
+        PgType::Bytea => Some((Codec::Bytea, Fidelity::Exact)),
+        PgType::Uuid => converted(Conversion::BytesToUuid, Fidelity::Checked),
+        _ => None,
+    }
+}
+
+fn date(target: &PgType, rules: &Rules<'_>) -> Chosen {
+    match target {
+        PgType::Date => Some((Codec::Date, Fidelity::Exact)),
+        PgType::Timestamp { .. } => converted(Conversion::DateToTimestamp, Fidelity::Widened),
+        _ => spelled(target, rules),
+    }
+}
+
+fn time(scale: u8, target: &PgType, rules: &Rules<'_>) -> Chosen {
+    let fidelity = |best| verdict::fraction(scale, rules.fraction, best);
+    match target {
+        PgType::Time { .. } => Some((Codec::Time(rules.fraction), fidelity(Fidelity::Exact))),
+        PgType::Interval { .. } => {
+            converted(Conversion::TimeToInterval(rules.fraction), fidelity(Fidelity::Widened))
+        }
+        _ => spelled(target, rules),
+    }
+}
+
+fn timestamp(scale: u8, target: &PgType, rules: &Rules<'_>) -> Chosen {
+    let codec = Codec::Timestamp(rules.fraction);
+    match target {
+        PgType::Timestamp { .. } => {
+            Some((codec, verdict::fraction(scale, rules.fraction, Fidelity::Exact)))
+        }
+        PgType::Timestamptz { .. } => {
+            Some((codec, verdict::lossy("a time without zone is taken for UTC")))
+        }
+        PgType::Date => converted(Conversion::TimestampToDate, Fidelity::Checked),
+        _ => spelled(target, rules),
+    }
+}
+
+fn instant(scale: u8, target: &PgType, rules: &Rules<'_>) -> Chosen {
+    let codec = Codec::Timestamp(rules.fraction);
+    match target {
+        PgType::Timestamptz { .. } => {
+            let fidelity = verdict::fraction(scale, rules.fraction, Fidelity::Exact);
+            let drops_offset = matches!(rules.pair.column_type, ColumnType::OffsetTimestamp { .. })
+                && !rules.pair.policy.offset_is_kept;
+            let fidelity = if drops_offset { verdict::without_offset(fidelity) } else { fidelity };
+            Some((codec, fidelity))
+        }
+        PgType::Timestamp { .. } => {
+            Some((codec, verdict::lossy("an instant becomes the clock of UTC and loses its zone")))
+        }
+        _ => spelled(target, rules),
+    }
+}
+
+fn offset(target: &PgType, rules: &Rules<'_>) -> Chosen {
+    if let Some(width) = width(target) {
+        return converted(Conversion::OffsetToInt(width), Fidelity::Exact);
+    }
+    match target {
+        PgType::Interval { .. } => converted(Conversion::OffsetToInterval, Fidelity::Exact),
+        _ => {
+            let fidelity = spelling(target)?;
+            converted(Conversion::OffsetToText(rules.text), fidelity)
+        }
+    }
+}
+
+fn json(target: &PgType, rules: &Rules<'_>) -> Chosen {
+    match target {
+        PgType::Json | PgType::Jsonb => {
+            let policy = &rules.pair.policy;
+            let nul = if rules.json.is_binary { policy.on_nul } else { OnNul::Reject };
+            // JSON's own words are kept as they are; the others are refused or replaced.
+            Some((
+                Codec::Json(rules.json),
+                verdict::unless_nul(nul, verdict::nonjson(policy.on_nonjson)),
+            ))
+        }
+        PgType::Array { element, element_oid } => {
+            let rules = JsonRules { is_binary: **element == PgType::Jsonb, ..rules.json };
+            array(element, *element_oid, rules)
+        }
+        _ => as_it_is(target, rules),
+    }
+}
+
+/// Each element is tested.
+fn array(element: &PgType, element_oid: u32, rules: JsonRules) -> Chosen {
+    let element = Element::of(element, rules)?;
+    converted(Conversion::JsonToArray { element, element_oid, rules }, Fidelity::Checked)
+}
+
+fn shape(source: &ColumnType, target: &PgType, rules: &Rules<'_>) -> Chosen {
+    let srid = (*source == ColumnType::Geography).then_some(WGS84);
+    match (source, target) {
+        (_, PgType::Geometry) | (ColumnType::Geography, PgType::Geography) => {
+            converted(Conversion::Shape { srid }, Fidelity::Checked)
+        }
+        (ColumnType::Geography, PgType::Json | PgType::Jsonb) => {
+            Some((Codec::Json(rules.json), Fidelity::Checked))
+        }
+        _ => as_it_is(target, rules),
+    }
+}
+
+fn vector(dimension: Option<u32>, target: &PgType, rules: &Rules<'_>) -> Chosen {
+    match target {
+        PgType::Vector { dimension: wanted } => {
+            let is_same = wanted.is_none() || wanted.map(u32::from) == dimension;
+            let fidelity = if is_same { Fidelity::Exact } else { Fidelity::Checked };
+            converted(Conversion::JsonToVector(*wanted), fidelity)
+        }
+        PgType::Array { element, element_oid } => {
+            let element = match **element {
+                PgType::Float4 => Element::Single,
+                PgType::Float8 => Element::SingleAsDouble,
+                PgType::Int4 | PgType::Int8 => Element::of(element, rules.json)?,
+                _ => return None,
+            };
+            let (element_oid, rules) = (*element_oid, rules.json);
+            converted(Conversion::JsonToArray { element, element_oid, rules }, Fidelity::Checked)
+        }
+        PgType::Json | PgType::Jsonb => Some((Codec::Json(rules.json), Fidelity::Widened)),
+        _ => as_it_is(target, rules),
+    }
+}
+
+fn why_not(pair: &ColumnPair, target: &PgType) -> String {
+    let source = &pair.column_type;
+    match (source, target) {
+        (_, PgType::Other) => "there is no encoding for the target type".to_owned(),
+        (ColumnType::Text { .. }, PgType::Timestamptz { .. }) => {
+            "a text need not name an instant; convert it in a view".to_owned()
+        }
+        (ColumnType::Date, PgType::Timestamptz { .. }) => {
+            "a day without zone names no instant".to_owned()
+        }
+        (ColumnType::Binary, PgType::Text | PgType::Varchar { .. } | PgType::Char { .. }) => {
+            "bytes have no text form of their own; convert them in a view".to_owned()
+        }
+        (ColumnType::Geometry, PgType::Json | PgType::Jsonb | PgType::Geography) => {
+            "the shape would lose its reference system".to_owned()
+        }
+        (ColumnType::Json, _) => {
+            "a semi-structured value has no type of its own; convert it in a view".to_owned()
+        }
+        _ => format!("{source} has no form as {target}"),
+    }
+}

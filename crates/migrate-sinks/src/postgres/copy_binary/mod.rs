@@ -4,15 +4,30 @@
 //! its array; then rows are written one after the other into one reused buffer, with a jump per
 //! cell and no allocation. The format is in the PostgreSQL manual at COPY, "Binary Format".
 
+mod array;
 mod cell;
 mod codec;
+mod convert;
+mod decimal_text;
+mod fraction;
+mod json;
+#[cfg(test)]
+mod matrix_doc;
+mod misfit;
 mod numeric;
+mod read;
+mod shape;
+mod spell;
+mod time;
+mod verdict;
+mod wire;
 
 use arrow::array::RecordBatch;
-use migrate_core::{Error, Result, arrow, code};
+use migrate_core::{Error, ErrorKind, Result, arrow, code};
 
 use cell::BoundColumn;
 pub(super) use codec::{Codec, choose};
+use misfit::Misfit;
 
 /// Signature, flags, length of the header extension.
 pub(super) const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
@@ -23,12 +38,29 @@ pub(super) const TRAILER: &[u8] = &[0xff, 0xff];
 /// Encodes the rows of one table.
 #[derive(Debug)]
 pub(super) struct RowEncoder {
-    columns: Vec<(String, Codec)>,
+    columns: Vec<EncodedColumn>,
+}
+
+/// One column of the target.
+#[derive(Debug)]
+pub(super) struct EncodedColumn {
+    /// Its name, for messages.
+    pub(super) name: String,
+    /// The column of the batch that fills it.
+    pub(super) position: usize,
+    /// How its values are written.
+    pub(super) codec: Codec,
+}
+
+/// Why a batch is not written, and at which of its rows.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    pub(super) row: Option<usize>,
+    pub(super) error: Error,
 }
 
 impl RowEncoder {
-    /// `columns` are target names and codecs, in the order of the batches' columns.
-    pub(super) fn new(columns: Vec<(String, Codec)>) -> Self {
+    pub(super) fn new(columns: Vec<EncodedColumn>) -> Self {
         Self { columns }
     }
 
@@ -37,41 +69,51 @@ impl RowEncoder {
     ///
     /// # Errors
     ///
-    /// [`code::VALUE_REFUSED`] for a value that the target column cannot hold unchanged; `Internal`
-    /// for a batch of other types than planned.
+    /// [`code::VALUE_REFUSED`] for a value that the target column cannot hold; `Internal` for a batch
+    /// of other types than planned.
     pub(super) fn encode(
         &self,
         batch: &RecordBatch,
         start: usize,
         most_bytes: usize,
         out: &mut Vec<u8>,
-    ) -> Result<usize> {
-        let bound = self
-            .columns
-            .iter()
-            .zip(batch.columns())
-            .map(|((name, codec), array)| {
-                codec.bind(array).map_err(|error| error.with("column", name))
-            })
-            .collect::<Result<Vec<BoundColumn<'_>>>>()?;
+    ) -> Result<usize, Refusal> {
+        let bound = self.columns.iter().map(|column| column.bind(batch));
+        let bound = bound
+            .collect::<Result<Vec<BoundColumn<'_>>>>()
+            .map_err(|error| Refusal { row: None, error })?;
         let field_count = i16::try_from(bound.len()).unwrap_or(i16::MAX).to_be_bytes();
         let mut row = start;
         while row < batch.num_rows() && out.len() < most_bytes {
             out.extend_from_slice(&field_count);
             for (position, column) in bound.iter().enumerate() {
-                column.write(row, out).map_err(|misfit| self.refused(position, row, &misfit))?;
+                column.write(row, out).map_err(|misfit| Refusal {
+                    row: Some(row),
+                    error: self.refused(position, misfit),
+                })?;
             }
             row += 1;
         }
         Ok(row)
     }
 
-    fn refused(&self, position: usize, row: usize, misfit: &cell::Misfit) -> Error {
-        let name = self.columns.get(position).map_or("?", |(name, _)| name.as_str());
+    fn refused(&self, position: usize, misfit: Misfit) -> Error {
+        let name = self.columns.get(position).map_or("?", |column| column.name.as_str());
         Error::new(code::VALUE_REFUSED, format!("A value does not fit its column: {misfit}"))
             .with("column", name)
-            .with("row_in_batch", row)
             .with_hint("correct or filter the row in the source, or widen the target column")
+    }
+}
+
+impl EncodedColumn {
+    fn bind<'a>(&'a self, batch: &'a RecordBatch) -> Result<BoundColumn<'a>> {
+        let array = batch.columns().get(self.position).ok_or_else(|| {
+            Error::new(ErrorKind::Internal, "A batch lacks a planned column")
+                .with_hint("report this: the source does not keep to its own schema")
+        });
+        array
+            .and_then(|array| self.codec.bind(array))
+            .map_err(|error| error.with("column", &self.name))
     }
 }
 

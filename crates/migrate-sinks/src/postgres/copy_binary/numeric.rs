@@ -3,6 +3,7 @@
 /// Decimal digits per group.
 const GROUP: u32 = 4;
 const BASE: u64 = 10_000;
+const NEGATIVE: u16 = 0x4000;
 
 /// Appends length and body of one value, `unscaled / 10^scale`.
 ///
@@ -26,7 +27,7 @@ pub(super) fn write(unscaled: i128, scale: u8, out: &mut Vec<u8>) {
         }
     }
     let (digits, weight) = groups.trimmed();
-    let sign: u16 = if unscaled < 0 { 0x4000 } else { 0 };
+    let sign: u16 = if unscaled < 0 { NEGATIVE } else { 0 };
     // At most 20 groups: the counts fit 16 bits.
     #[expect(
         clippy::cast_possible_truncation,
@@ -44,6 +45,64 @@ pub(super) fn write(unscaled: i128, scale: u8, out: &mut Vec<u8>) {
     for digit in digits {
         out.extend_from_slice(&digit.to_be_bytes());
     }
+}
+
+/// Appends length and body of a number given by its digits (ASCII, none for zero) and the power of
+/// ten of the last one; `None` where `numeric` cannot hold it.
+pub(super) fn write_digits(
+    is_negative: bool,
+    digits: &[u8],
+    exponent: i32,
+    shown_scale: u32,
+    out: &mut Vec<u8>,
+) -> Option<()> {
+    // Digits after the point that `numeric` can show (`NUMERIC_DSCALE_MAX` in the server's sources).
+    const MOST_SCALE: u32 = 0x3fff;
+    let shown_scale =
+        u16::try_from(shown_scale).ok().filter(|scale| u32::from(*scale) <= MOST_SCALE)?;
+    let group = i32::try_from(GROUP).ok()?;
+    let zeros_after = usize::try_from(exponent.rem_euclid(group)).ok()?;
+    let length = digits.len() + zeros_after;
+    let zeros_before = length.next_multiple_of(4) - length;
+    let padded: Vec<u8> = std::iter::repeat_n(b'0', zeros_before)
+        .chain(digits.iter().copied())
+        .chain(std::iter::repeat_n(b'0', zeros_after))
+        .collect();
+    let groups: Vec<u16> = padded
+        .chunks(4)
+        .map(|group| group.iter().fold(0, |value, digit| value * 10 + u16::from(digit - b'0')))
+        .collect();
+    let groups = if digits.is_empty() { &[] } else { groups.as_slice() };
+    let count = i16::try_from(groups.len()).ok()?;
+    let weight = if groups.is_empty() {
+        0
+    } else {
+        i16::try_from(exponent.div_euclid(group)).ok()?.checked_add(count - 1)?
+    };
+    let sign: u16 = if is_negative && count > 0 { NEGATIVE } else { 0 };
+    out.extend_from_slice(&u32::try_from(8 + 2 * groups.len()).ok()?.to_be_bytes());
+    out.extend_from_slice(&count.to_be_bytes());
+    out.extend_from_slice(&weight.to_be_bytes());
+    out.extend_from_slice(&sign.to_be_bytes());
+    out.extend_from_slice(&shown_scale.to_be_bytes());
+    for group in groups {
+        out.extend_from_slice(&group.to_be_bytes());
+    }
+    Some(())
+}
+
+/// Appends NaN or an infinity, which have a sign and no digits. Infinities: PostgreSQL 14 and newer;
+/// older servers refuse them.
+pub(super) fn write_special(value: f64, out: &mut Vec<u8>) {
+    let sign: u16 = if value.is_nan() {
+        0xc000
+    } else if value > 0.0 {
+        0xd000
+    } else {
+        0xf000
+    };
+    let [s0, s1] = sign.to_be_bytes();
+    out.extend_from_slice(&[0, 0, 0, 8, 0, 0, 0, 0, s0, s1, 0, 0]);
 }
 
 /// Groups around the decimal point: 38 digits make at most 10 on either side.
@@ -171,6 +230,27 @@ mod tests {
         ] {
             let decimal: migrate_core::Decimal = expected.parse().expect(expected);
             assert_eq!(text(decimal.unscaled(), decimal.scale()), expected);
+        }
+    }
+
+    #[test]
+    fn digits_and_exponents_make_the_same_bytes_as_integers_and_scales() {
+        for (digits, exponent, scale) in [
+            ("", 0, 0_u8),
+            ("1", 0, 0),
+            ("15", -1, 2),
+            ("1", 4, 0),
+            ("1", -4, 4),
+            ("12345678901234567890123456789012345678", -10, 10),
+            ("1", -38, 38),
+            ("9", 37, 0),
+        ] {
+            let value: i128 = if digits.is_empty() { 0 } else { digits.parse().expect(digits) };
+            let shift = u32::try_from(exponent + i32::from(scale)).expect("not below the scale");
+            let (mut by_integer, mut by_digits) = (Vec::new(), Vec::new());
+            write(-value * 10i128.pow(shift), scale, &mut by_integer);
+            write_digits(true, digits.as_bytes(), exponent, scale.into(), &mut by_digits);
+            assert_eq!(by_digits, by_integer, "{digits} {exponent}");
         }
     }
 

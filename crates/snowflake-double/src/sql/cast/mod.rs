@@ -35,6 +35,13 @@ pub(crate) fn cast(env: &Env<'_>, expr: Expr, to: Type) -> Result<Expr, Failure>
             Ok(text::bounded(shown, length))
         }
         (Type::Binary { .. }, Type::Binary { length }) => Ok(bytes_bounded(expr, length)),
+        // Elements keep their digits, unlike in a result. Infinities have no form in an array.
+        (Type::Vector, Type::Array) => {
+            Ok(Expr::strict("vector as array", vec![expr], to, |cells| match cells {
+                [Cell::Text(text)] if !text.contains(['i', 'n']) => Ok(Datum::text(*text)),
+                _ => Err(Failure::unsupported("an array of a vector that is not finite")),
+            }))
+        }
         (Type::Array | Type::Object, Type::Variant) => Ok(Expr { ty: to.into(), ..expr }),
         (
             Type::Date

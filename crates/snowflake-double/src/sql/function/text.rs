@@ -17,6 +17,16 @@ pub(super) fn bind(call: &FunctionCall<'_, '_>) -> Result<Option<Expr>, Failure>
         "UPPER" => change_case(call, char::to_uppercase)?,
         "LOWER" => change_case(call, char::to_lowercase)?,
         "LENGTH" | "LEN" => length(call)?,
+        "ST_ASEWKT" => {
+            let arg = call.one()?;
+            if arg.ty.base != Some(Type::Geometry) {
+                return Err(Failure::unsupported("ST_ASEWKT of another type than GEOMETRY"));
+            }
+            Expr::strict("ewkt", vec![arg], Ty::text(), |cells| match cells {
+                [Cell::Text(text)] if text.starts_with("SRID=") => Ok(Datum::text(*text)),
+                _ => Err(Failure::unsupported("ST_ASEWKT of a shape that is not stored as EWKT")),
+            })
+        }
         "OCTET_LENGTH" => {
             let arg = cast::to_text(call.binder.env, call.one()?)?;
             Expr::strict("octets", vec![arg], Ty::number(18, 0), |cells| match cells {

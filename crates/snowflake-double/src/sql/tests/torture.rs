@@ -225,6 +225,8 @@ fn types_that_are_only_carried_arrive_as_their_text() {
     world.session.parameters.insert("GEOGRAPHY_OUTPUT_FORMAT".into(), "EWKT".into());
     assert_eq!(types(&world), ["text", "decfloat", "vector"]);
     assert_eq!(world.column("select g from geo"), "POINT(1 2)");
+    assert!(world.failure("select vec::array from geo").1.contains("not finite"));
+    assert!(world.failure("select st_asewkt(g) from geo").1.contains("GEOMETRY"));
     assert_eq!(world.column("select count(g) from geo where vec is not null"), "1");
     assert!(world.failure("select 1 from geo where df = df").1.contains("DECFLOAT"));
     world.session.parameters.insert("GEOGRAPHY_OUTPUT_FORMAT".into(), "WKB".into());

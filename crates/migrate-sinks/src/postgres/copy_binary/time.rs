@@ -1,0 +1,19 @@
+//! Days and microseconds in PostgreSQL's calendar, which starts in 2000.
+
+use super::misfit::Misfit;
+
+/// Days and microseconds from 1970-01-01 to 2000-01-01.
+const EPOCH_DAYS: i32 = 10_957;
+const EPOCH_MICROS: i64 = 946_684_800_000_000;
+
+pub(super) const MICROS_PER_DAY: i64 = 86_400_000_000;
+
+/// Days since 1970 as days since 2000.
+pub(super) fn days(since_1970: i32) -> Result<i32, Misfit> {
+    since_1970.checked_sub(EPOCH_DAYS).ok_or(Misfit::BeyondCalendar)
+}
+
+/// Microseconds since 1970 as microseconds since 2000.
+pub(super) fn micros(since_1970: i64) -> Result<i64, Misfit> {
+    since_1970.checked_sub(EPOCH_MICROS).ok_or(Misfit::BeyondCalendar)
+}

@@ -1,0 +1,74 @@
+//! Fields on the wire: a length and the value in network byte order.
+
+use std::borrow::Cow;
+
+use migrate_core::OnNul;
+
+use super::misfit::Misfit;
+
+pub(super) fn fixed<const N: usize>(out: &mut Vec<u8>, value: [u8; N]) {
+    #[expect(clippy::cast_possible_truncation, reason = "fixed types have at most 16 bytes")]
+    out.extend_from_slice(&(N as u32).to_be_bytes());
+    out.extend_from_slice(&value);
+}
+
+pub(super) fn variable(out: &mut Vec<u8>, value: &[u8]) -> Result<(), Misfit> {
+    out.extend_from_slice(&length(value.len())?);
+    out.extend_from_slice(value);
+    Ok(())
+}
+
+/// A field whose length is known when it has been written.
+pub(super) fn measured(
+    out: &mut Vec<u8>,
+    write: impl FnOnce(&mut Vec<u8>) -> Result<(), Misfit>,
+) -> Result<(), Misfit> {
+    let start = out.len();
+    out.extend_from_slice(&[0; 4]);
+    write(out)?;
+    let bytes = length(out.len() - start - 4)?;
+    if let Some(place) = out.get_mut(start..start + 4) {
+        place.copy_from_slice(&bytes);
+    }
+    Ok(())
+}
+
+/// PostgreSQL's limit of one field is 1 GiB.
+pub(super) fn length(bytes: usize) -> Result<[u8; 4], Misfit> {
+    match i32::try_from(bytes) {
+        Ok(length) if length < 0x4000_0000 => Ok(length.to_be_bytes()),
+        _ => Err(Misfit::TooLarge),
+    }
+}
+
+/// What a text column takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in super::super) struct TextRules {
+    /// Most characters.
+    pub(super) max_chars: Option<usize>,
+    /// What becomes of U+0000.
+    pub(super) nul: OnNul,
+}
+
+pub(super) fn text(out: &mut Vec<u8>, value: &str, rules: TextRules) -> Result<(), Misfit> {
+    let value = without_nul(value, rules.nul)?;
+    // The server would cut surplus blanks without a word, so the limit is tested here.
+    if let Some(most) = rules.max_chars
+        && value.len() > most
+        && value.chars().count() > most
+    {
+        return Err(Misfit::TooLong(most));
+    }
+    variable(out, value.as_bytes())
+}
+
+fn without_nul(value: &str, policy: OnNul) -> Result<Cow<'_, str>, Misfit> {
+    if memchr::memchr(0, value.as_bytes()).is_none() {
+        return Ok(Cow::Borrowed(value));
+    }
+    match policy {
+        OnNul::Remove => Ok(value.replace('\0', "").into()),
+        OnNul::Replace => Ok(value.replace('\0', "\u{fffd}").into()),
+        _ => Err(Misfit::NulCharacter),
+    }
+}
