@@ -84,6 +84,10 @@ codes! {
     REQUIRED_COLUMN_UNMAPPED = "required_column_unmapped", SchemaMismatch;
     /// A source type cannot be stored in the target column's type.
     TYPE_MISMATCH = "type_mismatch", SchemaMismatch;
+    /// Rows are to be merged by columns that are no unique key of the target.
+    KEY_NOT_UNIQUE = "key_not_unique", SchemaMismatch;
+    /// Rows of one key in the source cannot all be the truth.
+    AMBIGUOUS_KEY = "ambiguous_key", DataInvalid;
     /// A value does not fit the target column.
     VALUE_REFUSED = "value_refused", DataInvalid;
     /// The target already holds rows that this tool did not write in an unfinished run.

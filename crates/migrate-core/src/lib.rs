@@ -60,7 +60,8 @@ pub use name::{ColumnName, TableRef};
 pub use predicate::Predicate;
 pub use schema::{Column, Fill, TableSchema};
 pub use sink::{
-    CommitGuarantee, Fidelity, LoadPlan, Sink, SinkCapabilities, SinkTable, WriteMode, WriteSummary,
+    CommitGuarantee, Fidelity, LoadPlan, SettledPlan, Sink, SinkCapabilities, SinkTable, WriteMode,
+    WriteSummary,
 };
 pub use source::{
     BatchStream, KeyBucket, KeyHistogram, ObjectStat, Pushdown, ScanRequest, Snapshot, Source,

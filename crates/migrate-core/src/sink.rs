@@ -62,6 +62,21 @@ pub trait SinkTable: fmt::Debug + Send + Sync {
     /// As [`Sink::check`].
     async fn referenced_by(&self) -> Result<Vec<TableRef>>;
 
+    /// Holds a plan against what only the sink knows, and completes it: keys that cannot decide which
+    /// rows are known are refused here, before a row moves. `_expected_rows` is what will be read.
+    ///
+    /// # Errors
+    ///
+    /// [`KEY_NOT_UNIQUE`](crate::code::KEY_NOT_UNIQUE) with the statement that mends it, or as
+    /// [`Sink::check`].
+    async fn settle_plan(
+        &self,
+        plan: LoadPlan,
+        _expected_rows: Option<u64>,
+    ) -> Result<SettledPlan> {
+        Ok(SettledPlan { plan, notes: Vec::new() })
+    }
+
     /// Makes the table ready, once per run: empties `plan.truncate`. `record` runs first and shares
     /// the transaction, so that a second caller neither waits for nor repeats it.
     ///
@@ -120,6 +135,9 @@ pub enum WriteMode {
     InsertOnly {
         /// The unique key in the target.
         keys: Vec<ColumnName>,
+        /// The column that tells which of two rows of the source is newer.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        version: Option<ColumnName>,
     },
     /// New rows are inserted, known ones updated, never by an older version.
     Upsert {
@@ -137,6 +155,24 @@ impl fmt::Display for WriteMode {
             Self::InsertOnly { .. } => "insert-only",
             Self::Upsert { .. } => "upsert",
         })
+    }
+}
+
+impl WriteMode {
+    /// The unique key by which rows are known; none where rows are only added.
+    pub fn keys(&self) -> &[ColumnName] {
+        match self {
+            Self::Copy => &[],
+            Self::InsertOnly { keys, .. } | Self::Upsert { keys, .. } => keys,
+        }
+    }
+
+    /// The column that tells which of two rows is newer.
+    pub fn version(&self) -> Option<&ColumnName> {
+        match self {
+            Self::Copy => None,
+            Self::InsertOnly { version, .. } | Self::Upsert { version, .. } => version.as_ref(),
+        }
     }
 }
 
@@ -166,6 +202,15 @@ impl LoadPlan {
         self.truncate = tables;
         self
     }
+}
+
+/// A plan that the sink agrees to.
+#[derive(Debug, Clone)]
+pub struct SettledPlan {
+    /// The plan, completed.
+    pub plan: LoadPlan,
+    /// What the operator should know.
+    pub notes: Vec<String>,
 }
 
 /// What a sink's table can do; asked at plan time.
@@ -208,6 +253,13 @@ pub struct WriteSummary {
     pub rows_skipped: u64,
     /// Bytes sent to the sink.
     pub bytes: u64,
+}
+
+impl WriteSummary {
+    /// Rows that are accounted for in the target: inserted, updated and skipped.
+    pub const fn rows_settled(&self) -> u64 {
+        self.rows_inserted + self.rows_updated + self.rows_skipped
+    }
 }
 
 /// What becomes of a column's values.

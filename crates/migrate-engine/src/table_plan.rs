@@ -135,6 +135,10 @@ pub(crate) async fn plan_table(
     if job.truncate {
         load.truncate = vec![job.to.clone()];
     }
+    check_keys(&load, &ends)?;
+    let settled = ends.sink.settle_plan(load, cut.estimated_rows()).await?;
+    notes.extend(settled.notes);
+    let load = settled.plan;
     let mut plan = TablePlan::new(job.from.clone(), job.to.clone(), load);
     plan.filter = job.filter.clone();
     plan.snapshot = ends.source.snapshot().cloned();
@@ -221,6 +225,26 @@ fn check_mode(job: &TableJob, ends: &Ends) -> Result<()> {
         return Err(Error::new(ErrorKind::Unsupported, "The target cannot be emptied")
             .with("table", &job.to)
             .with_hint("remove `truncate_onstart`"));
+    }
+    Ok(())
+}
+
+/// What decides which row is meant must be among the columns that are loaded.
+fn check_keys(load: &LoadPlan, ends: &Ends) -> Result<()> {
+    let target = ends.sink.schema();
+    for column in load.mode.keys().iter().chain(load.mode.version()) {
+        target.require(column)?;
+        if load.columns.iter().all(|pair| pair.target != *column) {
+            return Err(Error::new(
+                code::REQUIRED_COLUMN_UNMAPPED,
+                format!("Nothing fills {column}, by which rows are to be told apart"),
+            )
+            .with("table", &target.table)
+            .with_hint(format!(
+                "add it to \"column_mapping\": {{\"<column of the source>\": {column}}}, or correct \
+                 `uniqueness_columns` and `target_watermark`"
+            )));
+        }
     }
     Ok(())
 }

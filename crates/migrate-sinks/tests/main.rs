@@ -2,6 +2,7 @@
 
 mod catalog;
 mod chunks;
+mod merging;
 mod prepare;
 mod support;
 mod values;

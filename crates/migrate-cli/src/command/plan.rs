@@ -1,7 +1,7 @@
 //! `migrate plan`: connect, check, and show what a run would do.
 
 use migrate_core::{
-    Chunk, Fidelity, Predicate, Result, RunContext, Snapshot, TablePlan, WriteMode,
+    Chunk, ColumnName, Fidelity, Predicate, Result, RunContext, Snapshot, TablePlan,
 };
 use migrate_engine::PlannedTable;
 use migrate_engine::assembly::Assembly;
@@ -80,14 +80,16 @@ fn render(page: &mut Page, planned: &PlannedTable, chunks_shown: usize) {
 }
 
 fn mode(plan: &TablePlan) -> String {
-    let keys = match &plan.load.mode {
-        WriteMode::InsertOnly { keys } | WriteMode::Upsert { keys, .. } => {
-            format!(" by {}", listed(keys))
-        }
-        _ => String::new(),
+    let by = |columns: &[ColumnName], word: &str| match columns {
+        [] => String::new(),
+        columns => format!("{word} {}", listed(columns)),
     };
+    let mode = &plan.load.mode;
+    let keys = by(mode.keys(), " by");
+    let newest =
+        by(mode.version().map(std::slice::from_ref).unwrap_or_default(), ", the newest by");
     let emptied = if plan.load.truncate.is_empty() { "" } else { ", after emptying the target" };
-    format!("{}{keys}{emptied}", plan.load.mode)
+    format!("{mode}{keys}{newest}{emptied}")
 }
 
 fn render_columns(page: &mut Page, planned: &PlannedTable) {

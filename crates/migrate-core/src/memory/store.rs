@@ -378,7 +378,7 @@ impl WorkQueue for MemoryStore {
     async fn complete(&self, lease: &Lease, summary: &WriteSummary) -> Result<Settled> {
         Ok(self.settle(lease, |item| {
             item.status = Status::Completed;
-            item.rows = summary.rows_inserted + summary.rows_updated + summary.rows_skipped;
+            item.rows = summary.rows_settled();
         }))
     }
 

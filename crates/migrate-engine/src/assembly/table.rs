@@ -21,13 +21,11 @@ pub(super) fn job(table: &TableConfig, registry: &Registry) -> Result<TableJob> 
         job.filter = Predicate::Raw { dialect: Dialect::Snowflake, sql: sql.clone() };
     }
     let keys = table.uniqueness_columns.clone();
+    let version = table.watermark.as_ref().map(|watermark| watermark.target.clone());
     match table.load_mode() {
         LoadMode::Truncate => job.truncate = true,
-        LoadMode::InsertOnly => job.mode = WriteMode::InsertOnly { keys },
-        LoadMode::Upsert => {
-            let version = table.watermark.as_ref().map(|watermark| watermark.target.clone());
-            job.mode = WriteMode::Upsert { keys, version };
-        }
+        LoadMode::InsertOnly => job.mode = WriteMode::InsertOnly { keys, version },
+        LoadMode::Upsert => job.mode = WriteMode::Upsert { keys, version },
         // Appending is what a job does; replacing is not available yet, see below.
         _ => {}
     }

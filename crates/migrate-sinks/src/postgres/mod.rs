@@ -2,6 +2,8 @@
 
 mod catalog;
 mod copy_binary;
+mod keys;
+mod merge;
 mod pg_type;
 mod prepare;
 mod session;
@@ -15,11 +17,13 @@ use migrate_core::{Result, Sink, SinkTable, TableRef};
 use migrate_postgres::{Database, classify, sqlx};
 
 use catalog::load_table;
+use keys::Keys;
 use table::PgSinkTable;
 
 /// One PostgreSQL database as a sink. Cheap to clone.
 ///
-/// Each chunk is one transaction: COPY BINARY, then the chunk's completion, then COMMIT.
+/// Each chunk is one transaction: COPY BINARY, a merge by key where there is one, the chunk's
+/// completion, COMMIT.
 #[derive(Debug, Clone)]
 pub struct PgSink {
     database: Database,
@@ -50,6 +54,7 @@ impl Sink for PgSink {
     async fn open(&self, table: &TableRef) -> Result<Arc<dyn SinkTable>> {
         let mut connection = self.database.acquire().await?;
         let loaded = load_table(&mut connection, table).await?;
-        Ok(Arc::new(PgSinkTable::new(self.database.clone(), loaded)))
+        let keys = Keys::load(&mut connection, loaded.oid, table).await?;
+        Ok(Arc::new(PgSinkTable::new(self.database.clone(), loaded, keys)))
     }
 }

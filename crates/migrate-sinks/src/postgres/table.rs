@@ -4,15 +4,17 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use migrate_core::{
-    BatchStream, Chunk, Column, ColumnPair, CommitGuarantee, CommitRecord, Dialect, Error,
-    ErrorKind, Fidelity, LoadPlan, Result, RunContext, SinkCapabilities, SinkTable, SqlBuilder,
-    TableRef, TableSchema, WriteMode, WriteSummary, code,
+    BatchStream, Chunk, Column, ColumnName, ColumnPair, CommitGuarantee, CommitRecord, Dialect,
+    Error, Fidelity, LoadPlan, Result, RunContext, SettledPlan, SinkCapabilities, SinkTable,
+    SqlBuilder, TableRef, TableSchema, WriteMode, WriteSummary, code,
 };
 use migrate_postgres::{Database, bound, classify, execute, sqlx};
 use sqlx::Row;
 
 use super::catalog::{LoadedTable, catalog};
 use super::copy_binary::{RowEncoder, choose};
+use super::keys::Keys;
+use super::merge::Merge;
 use super::pg_type::PgType;
 use super::session::Session;
 use super::{prepare, write};
@@ -22,11 +24,12 @@ use super::{prepare, write};
 pub(super) struct PgSinkTable {
     database: Database,
     loaded: LoadedTable,
+    keys: Keys,
 }
 
 impl PgSinkTable {
-    pub(super) fn new(database: Database, loaded: LoadedTable) -> Self {
-        Self { database, loaded }
+    pub(super) fn new(database: Database, loaded: LoadedTable, keys: Keys) -> Self {
+        Self { database, loaded, keys }
     }
 
     fn name(&self) -> &TableRef {
@@ -53,6 +56,25 @@ impl PgSinkTable {
         });
         codecs.collect::<Result<_>>().map(RowEncoder::new)
     }
+
+    /// Key columns in which a NULL would make a row that no later run recognises.
+    fn keys_without_null<'a>(&self, keys: &'a [ColumnName]) -> Vec<&'a ColumnName> {
+        let may_be_null =
+            |key: &&ColumnName| self.loaded.schema.column(key).is_none_or(|column| column.nullable);
+        let apart = self.keys.takes_nulls_apart(keys);
+        keys.iter().filter(may_be_null).filter(|_| apart).collect()
+    }
+
+    fn merge<'a>(&'a self, plan: &'a LoadPlan) -> Option<Merge<'a>> {
+        (plan.mode != WriteMode::Copy).then(|| Merge {
+            table: self.name(),
+            oid: self.loaded.oid,
+            columns: &plan.columns,
+            mode: &plan.mode,
+            without_null: self.keys_without_null(plan.mode.keys()),
+            is_partitioned: self.keys.is_partitioned,
+        })
+    }
 }
 
 /// The statement that takes the rows.
@@ -73,6 +95,8 @@ impl SinkTable for PgSinkTable {
     fn capabilities(&self) -> SinkCapabilities {
         let mut capabilities = SinkCapabilities::default();
         capabilities.truncate = true;
+        capabilities.insert_only = true;
+        capabilities.upsert = true;
         capabilities.commit = CommitGuarantee::Transactional(self.database.domain().clone());
         capabilities
     }
@@ -120,6 +144,33 @@ impl SinkTable for PgSinkTable {
             .map_err(|cause| catalog(cause, self.name()))
     }
 
+    async fn settle_plan(
+        &self,
+        plan: LoadPlan,
+        _expected_rows: Option<u64>,
+    ) -> Result<SettledPlan> {
+        let mut notes = Vec::new();
+        let keys = plan.mode.keys();
+        if !keys.is_empty() {
+            self.keys.require(self.name(), keys)?;
+            let nullable = self.keys_without_null(keys);
+            if !nullable.is_empty() {
+                let listed = nullable.iter().map(ToString::to_string).collect::<Vec<_>>();
+                notes.push(format!(
+                    "a row with NULL in {} stops its chunk: the unique index takes such rows for \
+                     different ones",
+                    listed.join(" or ")
+                ));
+            }
+        }
+        if let WriteMode::Upsert { keys, .. } = &plan.mode {
+            let others = plan.columns.iter().map(|pair| &pair.target);
+            let others = others.filter(|column| !keys.contains(column));
+            self.keys.require_updatable(self.name(), others)?;
+        }
+        Ok(SettledPlan { plan, notes })
+    }
+
     async fn prepare(
         &self,
         plan: &LoadPlan,
@@ -137,19 +188,14 @@ impl SinkTable for PgSinkTable {
         record: Option<&dyn CommitRecord>,
         cx: &RunContext,
     ) -> Result<WriteSummary> {
-        if plan.mode != WriteMode::Copy {
-            return Err(Error::new(
-                ErrorKind::Unsupported,
-                format!("The write mode {} is not available", plan.mode),
-            )
-            .with("table", self.name())
-            .with_hint("remove `uniqueness_columns` and load with `truncate_onstart`"));
-        }
+        let merge = self.merge(plan);
+        let into = merge.as_ref().map_or_else(|| self.name().clone(), Merge::staging);
         let transfer = write::Transfer {
             table: self.name(),
             domain: self.database.domain(),
-            copy_statement: copy_statement(self.name(), &plan.columns),
+            copy_statement: copy_statement(&into, &plan.columns),
             encoder: self.encoder(&plan.columns)?,
+            merge,
             record,
         };
         let mut session = Session::open(&self.database).await?;

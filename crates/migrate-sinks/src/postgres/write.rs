@@ -1,4 +1,4 @@
-//! One chunk, one transaction: COPY, the chunk's completion, COMMIT.
+//! One chunk, one transaction: COPY, the merge where there is a key, the chunk's completion, COMMIT.
 
 use futures::StreamExt;
 use migrate_core::{
@@ -8,6 +8,7 @@ use migrate_postgres::{classify, execute, sqlx};
 use sqlx::{Connection, PgConnection};
 
 use super::copy_binary::{HEADER, RowEncoder, TRAILER};
+use super::merge::Merge;
 
 /// How much is sent at once. Larger messages do not speed COPY up; smaller ones cost system calls.
 const MESSAGE_BYTES: usize = 256 << 10;
@@ -18,6 +19,8 @@ pub(super) struct Transfer<'a> {
     pub(super) domain: &'a CommitDomain,
     pub(super) copy_statement: String,
     pub(super) encoder: RowEncoder,
+    /// How the copied rows get into the table, where COPY does not fill it itself.
+    pub(super) merge: Option<Merge<'a>>,
     pub(super) record: Option<&'a dyn CommitRecord>,
 }
 
@@ -30,7 +33,13 @@ impl Transfer<'_> {
         batches: BatchStream,
     ) -> Result<WriteSummary> {
         let mut tx = connection.begin().await.map_err(|cause| self.failed(cause))?;
-        let summary = self.copy(&mut tx, batches).await?;
+        if let Some(merge) = &self.merge {
+            merge.prepare(&mut tx).await?;
+        }
+        let mut summary = self.copy(&mut tx, batches).await?;
+        if let Some(merge) = &self.merge {
+            summary = merge.run(&mut tx, summary).await?;
+        }
         // Last before COMMIT, so that nobody waits long for the row that it changes.
         apply_record(&mut tx, self.record, self.domain, &summary).await?;
         tx.commit().await.map_err(|cause| self.failed(cause))?;
