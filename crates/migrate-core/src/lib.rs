@@ -40,6 +40,7 @@ mod sql;
 mod status;
 mod suggest;
 pub mod value;
+mod watermark;
 
 pub use arrow;
 pub use async_trait::async_trait;
@@ -65,7 +66,7 @@ pub use sink::{
 };
 pub use source::{
     BatchStream, KeyBucket, KeyHistogram, ObjectStat, Pushdown, ScanRequest, Snapshot, Source,
-    SourceTable,
+    SourceTable, greatest_of,
 };
 pub use sql::{SqlBuilder, SqlStatement};
 pub use status::{
@@ -76,6 +77,7 @@ pub use status::{
 };
 pub use suggest::closest;
 pub use value::{Decimal, Float, Scalar};
+pub use watermark::{LastWindow, WatermarkWindow, WindowRows};
 
 // Compile-time guards: every extension point stays dyn-compatible.
 const _: Option<(&dyn Source, &dyn SourceTable)> = None;

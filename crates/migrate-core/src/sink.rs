@@ -1,6 +1,7 @@
 //! Where rows go.
 
 use std::fmt;
+use std::ops::AddAssign;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -8,12 +9,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::chunk::Chunk;
 use crate::column_match::ColumnPair;
+use crate::column_type::ColumnType;
 use crate::commit::{CommitDomain, CommitRecord};
 use crate::context::RunContext;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::name::{ColumnName, TableRef};
 use crate::schema::{Column, TableSchema};
 use crate::source::BatchStream;
+use crate::value::Scalar;
 
 /// A system that takes tables.
 #[async_trait]
@@ -54,6 +57,17 @@ pub trait SinkTable: fmt::Debug + Send + Sync {
     ///
     /// As [`Sink::check`].
     async fn is_empty(&self) -> Result<bool>;
+
+    /// The greatest value of a column, as a value of the source's type `_of`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Sink::check`]; `Unsupported` where values of this type cannot be ordered.
+    async fn greatest(&self, column: &ColumnName, _of: &ColumnType) -> Result<Option<Scalar>> {
+        Err(Error::new(ErrorKind::Unsupported, "This target cannot tell its greatest watermark")
+            .with("column", column)
+            .with_hint("set \"watermark_low\": \"last_window\""))
+    }
 
     /// Other tables with a foreign key to this one.
     ///
@@ -253,6 +267,16 @@ pub struct WriteSummary {
     pub rows_skipped: u64,
     /// Bytes sent to the sink.
     pub bytes: u64,
+}
+
+impl AddAssign for WriteSummary {
+    fn add_assign(&mut self, other: Self) {
+        self.rows_read += other.rows_read;
+        self.rows_inserted += other.rows_inserted;
+        self.rows_updated += other.rows_updated;
+        self.rows_skipped += other.rows_skipped;
+        self.bytes += other.bytes;
+    }
 }
 
 impl WriteSummary {

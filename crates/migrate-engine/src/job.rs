@@ -9,6 +9,8 @@ use migrate_core::{
     TableRef, TableRequest, WriteMode,
 };
 
+use crate::window::Watermark;
+
 /// One table to copy, with its settings. Start from [`TableJob::copy`] and add with `with_*`.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -27,6 +29,8 @@ pub struct TableJob {
     pub status: Option<Arc<dyn StatusStore>>,
     /// Which rows.
     pub filter: Predicate,
+    /// Which of them are new, where only those are read.
+    pub watermark: Option<Watermark>,
     /// Source names to target names, where they differ.
     pub renamed: BTreeMap<ColumnName, ColumnName>,
     /// How rows enter the target.
@@ -99,6 +103,7 @@ impl TableJob {
             sink: None,
             status: None,
             filter: Predicate::All,
+            watermark: None,
             renamed: BTreeMap::new(),
             mode: WriteMode::Copy,
             truncate: false,
@@ -161,8 +166,8 @@ impl TableJob {
     /// What decides the data, as text. Sizes, limits and cuts do not: a stored plan keeps them.
     fn own_fingerprint(&self) -> String {
         format!(
-            "v1 {} {} {} {:?} {:?} {}",
-            self.from, self.to, self.filter, self.renamed, self.mode, self.truncate
+            "v1 {} {} {} {:?} {:?} {} {:?}",
+            self.from, self.to, self.filter, self.renamed, self.mode, self.truncate, self.watermark
         )
     }
 

@@ -56,6 +56,7 @@ mod schedule;
 mod table;
 mod table_plan;
 mod verify;
+mod window;
 mod work;
 
 pub use builder::MigrationBuilder;
@@ -64,3 +65,4 @@ pub use migrate_core as core;
 pub use migration::Migration;
 pub use report::{RunReport, TableReport};
 pub use table_plan::{ColumnPlan, PlannedTable, TablePreview};
+pub use window::{Watermark, WatermarkLow, WatermarkNulls};

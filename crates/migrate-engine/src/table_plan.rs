@@ -6,11 +6,12 @@ use futures::future::try_join;
 use migrate_core::{
     Chunk, ChunkPlan, ColumnMatch, ColumnName, Error, ErrorKind, Extent, Fidelity, LoadPlan,
     PlanInput, Predicate, Pushdown, Result, SinkTable, Snapshot, SourceTable, TablePlan, TableRef,
-    WriteMode, code,
+    WatermarkWindow, WindowRows, WriteMode, code,
 };
 
 use crate::job::{FidelityPolicy, NonemptyPolicy, SnapshotPolicy, TableJob};
 use crate::migration::Parts;
+use crate::window;
 
 /// Both ends of a table, with their metadata.
 #[derive(Debug, Clone)]
@@ -126,9 +127,22 @@ pub(crate) async fn plan_table(
     if !matched.dropped.is_empty() {
         notes.push(format!("not in the target, so not read: {}", listed(&matched.dropped)));
     }
-    refuse_second_copy(job, &ends, shares_target).await?;
+    let window = window::pin(job, parts, &ends).await?;
+    let goes_on = window.as_ref().is_some_and(|pinned| pinned.goes_on);
+    refuse_second_copy(job, &ends, shares_target || goes_on).await?;
+    let window = window.map(|pinned| {
+        notes.extend(pinned.notes);
+        pinned.window
+    });
+    let filter = match &window {
+        Some(window) => job.filter.clone().and(window.predicate()),
+        None => job.filter.clone(),
+    };
     let referenced_by = if job.truncate { ends.sink.referenced_by().await? } else { Vec::new() };
-    let cut = cut(job, &ends).await?;
+    let cut = match has_nothing_new(window.as_ref(), &ends, &filter).await? {
+        true => ChunkPlan::new("none", "nothing is new", []),
+        false => cut(job, &ends, &filter).await?,
+    };
 
     let mut load = LoadPlan::append(matched.pairs);
     load.mode = job.mode.clone();
@@ -140,7 +154,8 @@ pub(crate) async fn plan_table(
     notes.extend(settled.notes);
     let load = settled.plan;
     let mut plan = TablePlan::new(job.from.clone(), job.to.clone(), load);
-    plan.filter = job.filter.clone();
+    plan.filter = filter;
+    plan.window = window;
     plan.snapshot = ends.source.snapshot().cloned();
     plan.estimated_rows = cut.estimated_rows();
     plan.chunk_count = cut.chunks.len() as u64;
@@ -308,19 +323,30 @@ async fn refuse_second_copy(job: &TableJob, ends: &Ends, shares_target: bool) ->
     ))
 }
 
-async fn cut(job: &TableJob, ends: &Ends) -> Result<ChunkPlan> {
+/// Whether a window holds no row, so that there is nothing to cut and nothing to read.
+async fn has_nothing_new(
+    window: Option<&WatermarkWindow>,
+    ends: &Ends,
+    filter: &Predicate,
+) -> Result<bool> {
+    let Some(window) = window.filter(|window| window.reads == WindowRows::Nothing) else {
+        return Ok(false);
+    };
+    Ok(!window.reads_nulls || ends.source.count(filter).await? == 0)
+}
+
+async fn cut(job: &TableJob, ends: &Ends, filter: &Predicate) -> Result<ChunkPlan> {
     let mut plan = match &job.strategy {
         Some(strategy) => {
-            let mut input = PlanInput::new(ends.source.as_ref())
-                .with_keys(&job.chunk_keys)
-                .with_filter(&job.filter);
+            let mut input =
+                PlanInput::new(ends.source.as_ref()).with_keys(&job.chunk_keys).with_filter(filter);
             if let Some(rows) = job.chunk_rows {
                 input = input.with_chunk_rows(rows);
             }
             strategy.plan(input).await?
         }
         None => {
-            let rows = ends.source.count(&job.filter).await?;
+            let rows = ends.source.count(filter).await?;
             let everything = Extent::Rows { predicate: Predicate::All };
             ChunkPlan::new("single", "one chunk for the whole table", [(everything, Some(rows))])
         }

@@ -227,19 +227,23 @@ impl Worker {
         (completed, failed): (u64, u64),
         cx: &RunContext,
     ) -> Result<()> {
-        match (turn.stage, completed, failed) {
-            (WorkKind::Prepare, 1.., 0) => turn.advance(WorkKind::Chunk),
-            (WorkKind::Chunk, 1.., 0) => turn.advance(WorkKind::Finish),
-            (WorkKind::Finish, 1.., 0) => self.complete(turn, table, cx).await?,
-            (_, _, 1..) => self.end_with_failures(turn, table, cx).await?,
-            (_, 0, 0) => {
-                return Err(Error::new(
-                    ErrorKind::Internal,
-                    "The ledger lacks a step of the table",
-                )
+        let (plan, _) = table.work()?;
+        let planned = match turn.stage {
+            WorkKind::Chunk => plan.chunk_count,
+            WorkKind::Prepare | WorkKind::Finish => 1,
+        };
+        if failed > 0 {
+            return self.end_with_failures(turn, table, cx).await;
+        }
+        if completed != planned {
+            return Err(Error::new(ErrorKind::Internal, "The ledger lacks a step of the table")
                 .with("step", turn.stage)
                 .with_hint("start anew with --no-resume"));
-            }
+        }
+        match turn.stage {
+            WorkKind::Prepare => turn.advance(WorkKind::Chunk),
+            WorkKind::Chunk => turn.advance(WorkKind::Finish),
+            WorkKind::Finish => self.complete(turn, table, cx).await?,
         }
         Ok(())
     }

@@ -1,7 +1,8 @@
 //! `migrate plan`: connect, check, and show what a run would do.
 
 use migrate_core::{
-    Chunk, ColumnName, Fidelity, Predicate, Result, RunContext, Snapshot, TablePlan,
+    Chunk, ColumnName, Fidelity, Predicate, Result, RunContext, Scalar, Snapshot, TablePlan,
+    WatermarkWindow, WindowRows,
 };
 use migrate_engine::PlannedTable;
 use migrate_engine::assembly::Assembly;
@@ -57,6 +58,9 @@ fn render(page: &mut Page, planned: &PlannedTable, chunks_shown: usize) {
     if plan.load.truncate.len() > 1 {
         page.field("emptied", &format!("together: {}", listed(&plan.load.truncate)));
     }
+    if let Some(window) = &plan.window {
+        page.field("window", &window_line(window));
+    }
     if plan.filter != Predicate::All {
         page.field("filter", &plan.filter.to_string());
     }
@@ -90,6 +94,21 @@ fn mode(plan: &TablePlan) -> String {
         by(mode.version().map(std::slice::from_ref).unwrap_or_default(), ", the newest by");
     let emptied = if plan.load.truncate.is_empty() { "" } else { ", after emptying the target" };
     format!("{mode}{keys}{newest}{emptied}")
+}
+
+fn window_line(window: &WatermarkWindow) -> String {
+    let bound = |bound: &Option<Scalar>, none: &str| {
+        bound.as_ref().map_or_else(|| none.to_owned(), ToString::to_string)
+    };
+    let low = bound(&window.low, "the first");
+    let high = bound(&window.high, "none");
+    let values = match window.reads {
+        WindowRows::Closed => format!("from {low} to {high}"),
+        WindowRows::AboveLow => format!("after {low}, to {high}"),
+        _ => format!("nothing new since {low}"),
+    };
+    let nulls = if window.reads_nulls { ", and rows without a watermark" } else { "" };
+    format!("{} {values}{nulls}", window.column)
 }
 
 fn render_columns(page: &mut Page, planned: &PlannedTable) {

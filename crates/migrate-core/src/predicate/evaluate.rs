@@ -34,6 +34,12 @@ impl Predicate {
                 }
                 Ok(matches)
             }
+            Self::Above { column, value } => {
+                compare(column_of(batch, column)?, column, value, Ordering::is_gt)
+            }
+            Self::AtMost { column, value } => {
+                compare(column_of(batch, column)?, column, value, Ordering::is_le)
+            }
             Self::In { column, values } => {
                 let array = column_of(batch, column)?;
                 values.iter().try_fold(constant(false, rows), |matches, value| {
@@ -148,6 +154,10 @@ mod tests {
         assert_eq!(matching(&range, &rows), [true, false, true]);
         let null = Predicate::IsNull { column: "k".into() };
         assert_eq!(matching(&null, &rows), [false, true, false]);
+        let above = Predicate::Above { column: "k".into(), value: 1.into() };
+        assert_eq!(matching(&above, &rows), [false, false, true]);
+        let at_most = Predicate::AtMost { column: "k".into(), value: 1.into() };
+        assert_eq!(matching(&at_most, &rows), [true, false, false]);
         let list = Predicate::In { column: "k".into(), values: vec![3.into()] };
         assert_eq!(matching(&list, &rows), [false, false, true]);
     }

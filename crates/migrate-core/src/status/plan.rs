@@ -12,6 +12,7 @@ use crate::name::TableRef;
 use crate::predicate::Predicate;
 use crate::sink::LoadPlan;
 use crate::source::Snapshot;
+use crate::watermark::{LastWindow, WatermarkWindow};
 
 /// Keeps plans.
 #[async_trait]
@@ -22,6 +23,14 @@ pub trait PlanStore: fmt::Debug + Send + Sync {
     ///
     /// [`PLAN_UNREADABLE`](crate::code::PLAN_UNREADABLE), `Connection`, `Timeout`.
     async fn load_plan(&self, table: TableId) -> Result<Option<TablePlan>>;
+
+    /// The last window of a series into a target that was read completely. Answers `None` as well
+    /// where the store is not installed yet.
+    ///
+    /// # Errors
+    ///
+    /// [`PLAN_UNREADABLE`](crate::code::PLAN_UNREADABLE), `Connection`, `Timeout`.
+    async fn last_window(&self, target: &TableRef, scope: &str) -> Result<Option<LastWindow>>;
 
     /// Stores plans and all their chunks, all or none: tables that are prepared together are planned
     /// together. The first writer of a table wins; everybody receives the plans that are stored.
@@ -60,6 +69,9 @@ pub struct TablePlan {
     /// The moment of the source that all chunks read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub snapshot: Option<Snapshot>,
+    /// Which of them are new, where only those are read; part of the filter already.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<WatermarkWindow>,
     /// Name of the chunking strategy.
     pub strategy: String,
     /// Why the table is cut like this.
@@ -87,6 +99,7 @@ impl TablePlan {
             load,
             filter: Predicate::All,
             snapshot: None,
+            window: None,
             strategy: "single".into(),
             rationale: String::new(),
             chunk_count: 0,

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::Registry;
 use crate::job::{self, FidelityPolicy, NonemptyPolicy, TableJob};
+use crate::window::{Watermark, WatermarkLow, WatermarkNulls};
 
 /// What the configuration says of one table, without its components.
 pub(super) fn job(table: &TableConfig, registry: &Registry) -> Result<TableJob> {
@@ -29,6 +30,20 @@ pub(super) fn job(table: &TableConfig, registry: &Registry) -> Result<TableJob> 
         // Appending is what a job does; replacing is not available yet, see below.
         _ => {}
     }
+    job.watermark = table.watermark.as_ref().map(|watermark| Watermark {
+        source: watermark.source.clone(),
+        target: watermark.target.clone(),
+        low: match watermark.low {
+            migrate_config::WatermarkLow::Target => WatermarkLow::Target,
+            _ => WatermarkLow::LastWindow,
+        },
+        nulls: match table.watermark_nulls() {
+            Some(migrate_config::WatermarkNulls::Always) => WatermarkNulls::Always,
+            Some(migrate_config::WatermarkNulls::Never) => WatermarkNulls::Never,
+            _ => WatermarkNulls::FirstLoad,
+        },
+        overlap: watermark.overlap,
+    });
     job.on_nonempty = match settings.on_nonempty {
         OnNonempty::Append => NonemptyPolicy::Append,
         _ => NonemptyPolicy::Refuse,
@@ -68,7 +83,6 @@ pub(super) fn job(table: &TableConfig, registry: &Registry) -> Result<TableJob> 
 fn missing_features(table: &TableConfig) -> Vec<String> {
     let settings = &table.settings;
     let asked = [
-        (table.watermark.is_some(), "source_watermark"),
         (table.load_mode() == LoadMode::Replace, "replace"),
         (settings.disable_index, "disable_index"),
         (settings.create_table == CreateTable::IfMissing, "create_table"),

@@ -2,6 +2,7 @@
 
 mod catalog;
 mod copy_binary;
+mod greatest;
 mod keys;
 mod merge;
 mod pg_type;

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use migrate_core::{
-    BatchStream, Chunk, Column, ColumnName, ColumnPair, CommitGuarantee, CommitRecord, Dialect,
-    Error, Fidelity, LoadPlan, Result, RunContext, SettledPlan, SinkCapabilities, SinkTable,
-    SqlBuilder, TableRef, TableSchema, WriteMode, WriteSummary, code,
+    BatchStream, Chunk, Column, ColumnName, ColumnPair, ColumnType, CommitGuarantee, CommitRecord,
+    Dialect, Error, Fidelity, LoadPlan, Result, RunContext, Scalar, SettledPlan, SinkCapabilities,
+    SinkTable, SqlBuilder, TableRef, TableSchema, WriteMode, WriteSummary, code,
 };
 use migrate_postgres::{Database, bound, classify, execute, sqlx};
 use sqlx::Row;
@@ -17,7 +17,7 @@ use super::keys::Keys;
 use super::merge::Merge;
 use super::pg_type::PgType;
 use super::session::Session;
-use super::{prepare, write};
+use super::{greatest, prepare, write};
 
 /// A target table with its types.
 #[derive(Debug)]
@@ -118,6 +118,10 @@ impl SinkTable for PgSinkTable {
             .await
             .and_then(|row| row.try_get("empty"))
             .map_err(failed)
+    }
+
+    async fn greatest(&self, column: &ColumnName, of: &ColumnType) -> Result<Option<Scalar>> {
+        greatest::greatest(&self.database, self.name(), column, of).await
     }
 
     async fn referenced_by(&self) -> Result<Vec<TableRef>> {

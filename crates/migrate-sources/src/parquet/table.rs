@@ -10,7 +10,8 @@ use migrate_core::arrow::array::RecordBatch;
 use migrate_core::value::for_each_scalar;
 use migrate_core::{
     BatchStream, ColumnName, Error, ErrorKind, Extent, KeyHistogram, ObjectStat, Predicate,
-    Pushdown, Result, RunContext, ScanRequest, Snapshot, SourceTable, TableRef, TableSchema, code,
+    Pushdown, Result, RunContext, Scalar, ScanRequest, Snapshot, SourceTable, TableRef,
+    TableSchema, code, greatest_of,
 };
 
 use super::file::ParquetFile;
@@ -156,6 +157,18 @@ impl SourceTable for ParquetTable {
             })?;
         }
         Ok(KeyHistogram::count(keys, depth_rows))
+    }
+
+    async fn greatest(&self, column: &ColumnName, filter: &Predicate) -> Result<Option<Scalar>> {
+        self.schema.require(column)?;
+        let mut batches = self.rows(vec![column.clone()], filter).await?;
+        let mut greatest = None;
+        while let Some(batch) = batches.try_next().await? {
+            if let Some(array) = batch.columns().first() {
+                greatest = greatest_of(array, column, greatest)?;
+            }
+        }
+        Ok(greatest)
     }
 
     async fn objects(&self) -> Result<Vec<ObjectStat>> {

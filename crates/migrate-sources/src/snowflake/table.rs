@@ -7,9 +7,10 @@ use async_trait::async_trait;
 use migrate_core::arrow::array::AsArray;
 use migrate_core::value::{EpochTime, for_each_scalar};
 use migrate_core::{
-    BatchStream, Column, ColumnName, Dialect, Error, ErrorKind, Extent, KeyBucket, KeyHistogram,
-    ObjectStat, Predicate, Pushdown, Result, RunContext, Scalar, ScanRequest, Snapshot,
-    SourceTable, SqlBuilder, SqlStatement, TableRef, TableSchema, closest, code,
+    BatchStream, Column, ColumnName, ColumnType, Dialect, Error, ErrorKind, Extent, KeyBucket,
+    KeyHistogram, ObjectStat, Predicate, Pushdown, Result, RunContext, Scalar, ScanRequest,
+    Snapshot, SourceTable, SqlBuilder, SqlStatement, TableRef, TableSchema, closest, code,
+    greatest_of,
 };
 
 use super::decode::decode;
@@ -219,6 +220,28 @@ impl SourceTable for SnowflakeTable {
             Ok(())
         })?;
         Ok(histogram)
+    }
+
+    async fn greatest(&self, column: &ColumnName, filter: &Predicate) -> Result<Option<Scalar>> {
+        let known = self.schema.require(column)?;
+        let mut sql = SqlBuilder::new(Dialect::Snowflake);
+        sql.text("SELECT MAX(").name(column.as_str());
+        if matches!(known.column_type, ColumnType::Text { .. }) {
+            // By its bytes, as bounds are compared.
+            sql.text(" COLLATE ''");
+        }
+        sql.text(") AS \"GREATEST\" FROM ");
+        self.from(&mut sql);
+        only_where(&mut sql, filter)?;
+        let answer = fetch(&self.sessions, &sql.finish(), &RunContext::new())
+            .await
+            .map_err(|error| error.with("table", &self.schema.table).with("column", column))?;
+        if answer.num_rows() != 1 {
+            return Err(Error::new(code::ROW_COUNT_MISMATCH, "A greatest value did not arrive")
+                .with("table", &self.schema.table)
+                .with_hint("run again"));
+        }
+        greatest_of(answer.column(0), column, None)
     }
 
     async fn objects(&self) -> Result<Vec<ObjectStat>> {

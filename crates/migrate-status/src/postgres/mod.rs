@@ -6,6 +6,7 @@ mod plan;
 mod queue;
 mod record;
 mod run;
+mod window;
 
 use migrate_core::{Error, ErrorKind};
 use migrate_postgres::{Database, classify, sqlx};

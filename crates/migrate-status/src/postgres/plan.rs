@@ -1,11 +1,15 @@
 //! Plans and their chunks, stored at once.
 
 use async_trait::async_trait;
-use migrate_core::{Chunk, Error, ErrorKind, NewPlan, PlanStore, Result, TableId, TablePlan, code};
+use migrate_core::{
+    Chunk, Error, ErrorKind, LastWindow, NewPlan, PlanStore, Result, TableId, TablePlan, TableRef,
+    code,
+};
 use migrate_postgres::sqlx;
 use serde_json::Value;
 use sqlx::{PgConnection, Row};
 
+use super::window::{last_window, save_window};
 use super::{PgStatusStore, bigint, ledger};
 
 #[async_trait]
@@ -19,6 +23,11 @@ impl PlanStore for PgStatusStore {
         .await
         .map_err(ledger)?;
         plan.flatten().map(read_plan).transpose()
+    }
+
+    async fn last_window(&self, target: &TableRef, scope: &str) -> Result<Option<LastWindow>> {
+        let mut connection = self.database.acquire().await?;
+        last_window(&mut connection, target, scope).await
     }
 
     async fn save_plans(&self, plans: &[NewPlan<'_>]) -> Result<Vec<TablePlan>> {
@@ -82,6 +91,9 @@ async fn save(connection: &mut PgConnection, new: &NewPlan<'_>) -> Result<TableP
     .await
     .map_err(ledger)?;
     save_chunks(connection, new).await?;
+    if let Some(window) = &new.plan.window {
+        save_window(connection, new.table, window).await?;
+    }
     Ok(new.plan.clone())
 }
 
@@ -110,7 +122,7 @@ async fn save_chunks(connection: &mut PgConnection, new: &NewPlan<'_>) -> Result
     Ok(())
 }
 
-fn json(value: &impl serde::Serialize) -> Result<Value> {
+pub(super) fn json(value: &impl serde::Serialize) -> Result<Value> {
     serde_json::to_value(value).map_err(|cause| {
         Error::new(ErrorKind::Internal, "A plan cannot be written as JSON").with_source(cause)
     })
