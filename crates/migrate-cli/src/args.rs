@@ -70,6 +70,8 @@ pub(crate) enum Command {
     Run,
     /// Connect, check and show what a run would do; touch no data
     Plan(PlanArguments),
+    /// Bring back indexes, constraints and triggers that a dead run left set aside; load nothing
+    Repair,
     /// Check the configuration; connect to nothing
     Validate,
     /// Copy five real tables from a stand-in for Snowflake into a private PostgreSQL

@@ -74,6 +74,7 @@ impl Cli {
         let invocation = Invocation { common, run, registry: self.registry };
         match command {
             Some(Command::Validate) => command::validate(&invocation),
+            Some(Command::Repair) => command::repair(&invocation, cx).await,
             Some(Command::Plan(plan)) => command::plan(&invocation, &plan, cx).await,
             #[cfg(feature = "demo")]
             Some(Command::Demo(demo)) => command::demo(&invocation, &demo, cx).await,

@@ -4,5 +4,7 @@
 mod bad_input;
 mod copying;
 mod crashes;
+mod incremental;
+mod modes;
 mod support;
 mod validating;

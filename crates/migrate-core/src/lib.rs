@@ -34,6 +34,7 @@ pub mod memory;
 mod name;
 mod predicate;
 mod schema;
+mod set_aside;
 mod sink;
 mod source;
 mod sql;
@@ -60,9 +61,10 @@ pub use filter::check_filter;
 pub use name::{ColumnName, TableRef};
 pub use predicate::Predicate;
 pub use schema::{Column, Fill, TableSchema};
+pub use set_aside::{Existing, LeftAside, RestoreStep, Return, SetAside};
 pub use sink::{
-    CommitGuarantee, Fidelity, LoadPlan, SettledPlan, Sink, SinkCapabilities, SinkTable, WriteMode,
-    WriteSummary,
+    CommitGuarantee, Fidelity, LoadPlan, PlanFacts, SettledPlan, Sink, SinkCapabilities, SinkTable,
+    WriteMode, WriteSummary,
 };
 pub use source::{
     BatchStream, KeyBucket, KeyHistogram, ObjectStat, Pushdown, ScanRequest, Snapshot, Source,

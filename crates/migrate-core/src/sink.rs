@@ -15,6 +15,7 @@ use crate::context::RunContext;
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::{ColumnName, TableRef};
 use crate::schema::{Column, TableSchema};
+use crate::set_aside::SetAside;
 use crate::source::BatchStream;
 use crate::value::Scalar;
 
@@ -77,22 +78,19 @@ pub trait SinkTable: fmt::Debug + Send + Sync {
     async fn referenced_by(&self) -> Result<Vec<TableRef>>;
 
     /// Holds a plan against what only the sink knows, and completes it: keys that cannot decide which
-    /// rows are known are refused here, before a row moves. `_expected_rows` is what will be read.
+    /// rows are known are refused here, before a row moves, and what is to be set aside is listed.
     ///
     /// # Errors
     ///
     /// [`KEY_NOT_UNIQUE`](crate::code::KEY_NOT_UNIQUE) with the statement that mends it, or as
     /// [`Sink::check`].
-    async fn settle_plan(
-        &self,
-        plan: LoadPlan,
-        _expected_rows: Option<u64>,
-    ) -> Result<SettledPlan> {
+    async fn settle_plan(&self, plan: LoadPlan, _facts: PlanFacts) -> Result<SettledPlan> {
         Ok(SettledPlan { plan, notes: Vec::new() })
     }
 
-    /// Makes the table ready, once per run: empties `plan.truncate`. `record` runs first and shares
-    /// the transaction, so that a second caller neither waits for nor repeats it.
+    /// Makes the table ready, once per run: takes `plan.set_aside` away, empties `plan.truncate`, and
+    /// makes the place beside the table where one is needed. `record` runs first and shares the
+    /// transaction, so that a second caller neither waits for nor repeats it.
     ///
     /// # Errors
     ///
@@ -129,6 +127,38 @@ pub trait SinkTable: fmt::Debug + Send + Sync {
         cx: &RunContext,
     ) -> Result<WriteSummary>;
 
+    /// Shows the rows that were loaded beside the table, all at once: readers see the old rows or the
+    /// new ones. Only for [`WriteMode::Replace`]. `record` shares the transaction.
+    ///
+    /// # Errors
+    ///
+    /// As [`write_chunk`](Self::write_chunk); then readers still see the old rows.
+    ///
+    /// # Cancellation safety
+    ///
+    /// Dropping the call rolls back.
+    async fn publish(
+        &self,
+        _plan: &LoadPlan,
+        _record: Option<&dyn CommitRecord>,
+        _cx: &RunContext,
+    ) -> Result<()> {
+        Err(Error::new(ErrorKind::Unsupported, "This target cannot replace a table at once")
+            .with_hint("set \"replace\": \"off\" and \"truncate_onstart\": true"))
+    }
+
+    /// Brings back one thing that was set aside. Safe to call again, also while a statement of a
+    /// process that has died is still at work on it.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the database answers; what other calls brought back stays.
+    async fn restore(&self, object: &SetAside, _cx: &RunContext) -> Result<()> {
+        Err(Error::new(ErrorKind::Unsupported, "This target sets nothing aside")
+            .with("missing", &object.what)
+            .with_hint("create it by hand"))
+    }
+
     /// Leaves the table in good shape after the last chunk: fresh planner statistics. Safe to call
     /// again.
     ///
@@ -160,6 +190,12 @@ pub enum WriteMode {
         /// The column that tells which of two rows is newer.
         version: Option<ColumnName>,
     },
+    /// All rows are loaded beside the table and shown at once.
+    Replace {
+        /// A unique key of the target, by which only what differs is written; none where the target
+        /// has none.
+        keys: Vec<ColumnName>,
+    },
 }
 
 impl fmt::Display for WriteMode {
@@ -168,6 +204,7 @@ impl fmt::Display for WriteMode {
             Self::Copy => "copy",
             Self::InsertOnly { .. } => "insert-only",
             Self::Upsert { .. } => "upsert",
+            Self::Replace { .. } => "atomic replace",
         })
     }
 }
@@ -177,14 +214,16 @@ impl WriteMode {
     pub fn keys(&self) -> &[ColumnName] {
         match self {
             Self::Copy => &[],
-            Self::InsertOnly { keys, .. } | Self::Upsert { keys, .. } => keys,
+            Self::InsertOnly { keys, .. } | Self::Upsert { keys, .. } | Self::Replace { keys } => {
+                keys
+            }
         }
     }
 
     /// The column that tells which of two rows is newer.
     pub fn version(&self) -> Option<&ColumnName> {
         match self {
-            Self::Copy => None,
+            Self::Copy | Self::Replace { .. } => None,
             Self::InsertOnly { version, .. } | Self::Upsert { version, .. } => version.as_ref(),
         }
     }
@@ -202,12 +241,24 @@ pub struct LoadPlan {
     /// Tables to empty in one statement before the first row; usually this one or none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub truncate: Vec<TableRef>,
+    /// What is taken away before the first row, for all tables that are prepared together.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub set_aside: Vec<SetAside>,
+    /// What comes back after the last row; its position is the number of its step.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub restore: Vec<SetAside>,
 }
 
 impl LoadPlan {
     /// Appends to the table.
     pub fn append(columns: Vec<ColumnPair>) -> Self {
-        Self { mode: WriteMode::Copy, columns, truncate: Vec::new() }
+        Self {
+            mode: WriteMode::Copy,
+            columns,
+            truncate: Vec::new(),
+            set_aside: Vec::new(),
+            restore: Vec::new(),
+        }
     }
 
     /// Sets the tables to empty first.
@@ -216,6 +267,18 @@ impl LoadPlan {
         self.truncate = tables;
         self
     }
+}
+
+/// What a sink has to know to settle a plan.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct PlanFacts {
+    /// Rows that will be read, if known.
+    pub expected_rows: Option<u64>,
+    /// Whether indexes, constraints and triggers are to be set aside for the load.
+    pub sets_aside: bool,
+    /// What earlier runs took away from this table and have not brought back.
+    pub missing: Vec<SetAside>,
 }
 
 /// A plan that the sink agrees to.
@@ -237,6 +300,10 @@ pub struct SinkCapabilities {
     pub insert_only: bool,
     /// Whether it takes [`WriteMode::Upsert`].
     pub upsert: bool,
+    /// Whether it takes [`WriteMode::Replace`].
+    pub replace: bool,
+    /// Whether indexes, constraints and triggers can be set aside.
+    pub set_aside: bool,
     /// What `Ok` from [`SinkTable::write_chunk`] is worth when the process dies right after it.
     pub commit: CommitGuarantee,
 }

@@ -37,6 +37,8 @@ pub struct TableJob {
     pub mode: WriteMode,
     /// Whether the target is emptied first.
     pub truncate: bool,
+    /// Whether indexes, constraints and triggers are set aside for the load.
+    pub sets_aside: bool,
     /// What to do with a target that has rows already, when they are appended to.
     pub on_nonempty: NonemptyPolicy,
     /// Whether all chunks must read one moment of the source.
@@ -107,6 +109,7 @@ impl TableJob {
             renamed: BTreeMap::new(),
             mode: WriteMode::Copy,
             truncate: false,
+            sets_aside: false,
             on_nonempty: NonemptyPolicy::default(),
             snapshot: SnapshotPolicy::default(),
             fidelity: FidelityPolicy::default(),

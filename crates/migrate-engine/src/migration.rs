@@ -66,7 +66,8 @@ impl Migration {
                 let pinned = pins.of(&parts.source);
                 let shared = self.shares_target(at);
                 async move {
-                    let plan = cx.unless_cancelled(plan_table(job, parts, pinned, shared)).await;
+                    let plan =
+                        cx.unless_cancelled(plan_table(job, parts, pinned, shared, None)).await;
                     TablePreview {
                         source: job.from.clone(),
                         target: job.to.clone(),
@@ -103,6 +104,7 @@ impl Migration {
             table_count: self.jobs.len(),
             worker_count: usize::try_from(self.workers.get()).unwrap_or(usize::MAX),
         });
+        self.announce_left_aside(&ledgers, cx).await?;
         let pins = self.run_pins(&ledgers, &run, cx).await?;
         let tables = plan_tables(self.unplanned(&ledgers, &run, &pins), cx).await;
         let drain = Arc::new(Drain::new(
@@ -139,7 +141,7 @@ impl Migration {
         self.jobs.iter().enumerate().any(|(other, (job, _))| other != at && Some(&job.to) == target)
     }
 
-    fn ledgers(&self) -> Vec<Arc<Ledger>> {
+    pub(crate) fn ledgers(&self) -> Vec<Arc<Ledger>> {
         let stores = distinct(self.jobs.iter().map(|(_, parts)| &parts.status));
         stores
             .into_iter()

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use futures::StreamExt;
 use migrate_core::{
-    CommitGuarantee, Error, ErrorKind, NewPlan, Result, RunContext, Snapshot, TableId, TablePlan,
+    CommitGuarantee, Error, ErrorKind, NewPlan, Result, RunContext, SetAside, Snapshot, TableId,
+    TablePlan,
 };
 
 use crate::group::{Truncation, group};
@@ -77,7 +78,8 @@ impl Unplanned<'_> {
             let ends = open(job, parts, stored.snapshot.as_ref()).await?;
             return Ok(Found::Stored(Box::new(stored), ends));
         }
-        let draft = plan_table(job, parts, self.pinned, self.shares_target).await?;
+        let entry = Some(table.id());
+        let draft = plan_table(job, parts, self.pinned, self.shares_target, entry).await?;
         check_guarantee(parts, &draft)?;
         Ok(Found::New(Box::new(draft)))
     }
@@ -120,6 +122,26 @@ fn settle_groups(planned: &mut [Planned]) {
                 }
                 _ => {}
             }
+        }
+        share_set_aside(&mut of_ledger);
+    }
+}
+
+/// Whichever table of a group gets to prepare it takes away what all of them do without.
+fn share_set_aside(of_ledger: &mut [&mut Planned]) {
+    let leader = |one: &Planned| {
+        one.draft.as_ref().map(|draft| draft.plan.prepared_by.unwrap_or(one.table.id()))
+    };
+    let mut shared: BTreeMap<TableId, Vec<SetAside>> = BTreeMap::new();
+    for one in of_ledger.iter() {
+        if let (Some(leader), Some(draft)) = (leader(one), &one.draft) {
+            shared.entry(leader).or_default().extend(draft.plan.load.set_aside.iter().cloned());
+        }
+    }
+    for one in of_ledger.iter_mut() {
+        let all = leader(one).and_then(|leader| shared.get(&leader));
+        if let (Some(all), Some(draft)) = (all, one.draft.as_mut()) {
+            draft.plan.load.set_aside.clone_from(all);
         }
     }
 }

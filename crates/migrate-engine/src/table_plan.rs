@@ -5,8 +5,8 @@ use std::sync::Arc;
 use futures::future::try_join;
 use migrate_core::{
     Chunk, ChunkPlan, ColumnMatch, ColumnName, Error, ErrorKind, Extent, Fidelity, LoadPlan,
-    PlanInput, Predicate, Pushdown, Result, SinkTable, Snapshot, SourceTable, TablePlan, TableRef,
-    WatermarkWindow, WindowRows, WriteMode, code,
+    PlanFacts, PlanInput, Predicate, Pushdown, Result, Return, SetAside, SinkTable, Snapshot,
+    SourceTable, TableId, TablePlan, TableRef, WatermarkWindow, WindowRows, WriteMode, code,
 };
 
 use crate::job::{FidelityPolicy, NonemptyPolicy, SnapshotPolicy, TableJob};
@@ -104,7 +104,8 @@ pub(crate) async fn open(
 }
 
 /// Decides how a table is loaded. `shares_target` says that another table of the run fills the same
-/// target, so rows in it are no surprise.
+/// target, so rows in it are no surprise. `entry` is the table's part in a run that is about to be
+/// planned.
 ///
 /// # Errors
 ///
@@ -114,6 +115,7 @@ pub(crate) async fn plan_table(
     parts: &Parts,
     pinned: Option<&Snapshot>,
     shares_target: bool,
+    entry: Option<TableId>,
 ) -> Result<Draft> {
     job.ensure_supported()?;
     let pinned = pinned.filter(|_| job.snapshot != SnapshotPolicy::Off);
@@ -138,7 +140,6 @@ pub(crate) async fn plan_table(
         Some(window) => job.filter.clone().and(window.predicate()),
         None => job.filter.clone(),
     };
-    let referenced_by = if job.truncate { ends.sink.referenced_by().await? } else { Vec::new() };
     let cut = match has_nothing_new(window.as_ref(), &ends, &filter).await? {
         true => ChunkPlan::new("none", "nothing is new", []),
         false => cut(job, &ends, &filter).await?,
@@ -150,9 +151,19 @@ pub(crate) async fn plan_table(
         load.truncate = vec![job.to.clone()];
     }
     check_keys(&load, &ends)?;
-    let settled = ends.sink.settle_plan(load, cut.estimated_rows()).await?;
+    let mut facts = PlanFacts::default();
+    facts.expected_rows = cut.estimated_rows();
+    facts.sets_aside = job.sets_aside;
+    facts.missing = missing(job, parts, entry).await?;
+    let settled = ends.sink.settle_plan(load, facts).await?;
     notes.extend(settled.notes);
     let load = settled.plan;
+    let referenced_by = if job.truncate { ends.sink.referenced_by().await? } else { Vec::new() };
+    // A foreign key that is away for the load keeps nobody from emptying the table.
+    let is_freed = |by: &TableRef| {
+        load.set_aside.iter().any(|away| away.returns == Return::Relink && away.table == *by)
+    };
+    let referenced_by = referenced_by.into_iter().filter(|by| !is_freed(by)).collect();
     let mut plan = TablePlan::new(job.from.clone(), job.to.clone(), load);
     plan.filter = filter;
     plan.window = window;
@@ -226,6 +237,7 @@ fn check_mode(job: &TableJob, ends: &Ends) -> Result<()> {
             (capabilities.insert_only, "remove `insert_only_mode` and `uniqueness_columns`")
         }
         WriteMode::Upsert { .. } => (capabilities.upsert, "remove `uniqueness_columns`"),
+        WriteMode::Replace { .. } => (capabilities.replace, "remove `replace`"),
         _ => (false, "use another write mode"),
     };
     if !has_mode {
@@ -241,7 +253,23 @@ fn check_mode(job: &TableJob, ends: &Ends) -> Result<()> {
             .with("table", &job.to)
             .with_hint("remove `truncate_onstart`"));
     }
+    if job.sets_aside && !capabilities.set_aside {
+        return Err(Error::new(ErrorKind::Unsupported, "The target has no indexes to set aside")
+            .with("table", &job.to)
+            .with_hint("remove `disable_index`"));
+    }
     Ok(())
+}
+
+/// What earlier runs took away from the target; of each thing the oldest, which nobody had touched.
+async fn missing(job: &TableJob, parts: &Parts, entry: Option<TableId>) -> Result<Vec<SetAside>> {
+    let mut missing: Vec<SetAside> = Vec::new();
+    for left in parts.status.left_aside(Some(&job.to), entry).await? {
+        if missing.iter().all(|known| !known.is_same(&left.object)) {
+            missing.push(left.object);
+        }
+    }
+    Ok(missing)
 }
 
 /// What decides which row is meant must be among the columns that are loaded.

@@ -47,7 +47,7 @@ impl Worker {
         let (plan, _) = table.work()?;
         let owner = match turn.stage {
             WorkKind::Prepare => plan.prepared_by.unwrap_or(table.id()),
-            WorkKind::Chunk | WorkKind::Finish => table.id(),
+            _ => table.id(),
         };
         let claiming = async {
             steadily!(table.status.claim(owner, turn.stage, &self.name, self.drain.lease))
@@ -81,7 +81,7 @@ impl Worker {
         let started = Instant::now();
         let chunk = match lease.item() {
             WorkItem::Chunk(chunk) => Some(chunk.id),
-            WorkItem::Prepare | WorkItem::Finish => None,
+            _ => None,
         };
         let attempt = lease.attempt();
         if let Some(chunk) = chunk {
@@ -103,7 +103,9 @@ impl Worker {
             Err(error) => self.failed(table, lease, chunk, &error, cx).await?,
         };
         match (turn.stage, done) {
-            (WorkKind::Prepare, Done::Committed) => turn.advance(WorkKind::Chunk),
+            (WorkKind::Prepare | WorkKind::Publish, Done::Committed) => {
+                turn.advance(after(turn.stage, plan));
+            }
             (WorkKind::Finish, Done::Committed) => self.complete(turn, table, cx).await?,
             _ => turn.wake(),
         }
@@ -130,6 +132,14 @@ impl Worker {
                 prepared.map(|()| WriteSummary::default())
             }
             WorkItem::Chunk(chunk) => self.copy(plan, ends, chunk, record, &cx_of_work).await,
+            WorkItem::Publish => {
+                let published = ends.sink.publish(&plan.load, record, &cx_of_work).await;
+                published.map(|()| WriteSummary::default())
+            }
+            WorkItem::Rebuild(number) | WorkItem::Relink(number) => {
+                let restored = restore(plan, ends, *number, &cx_of_work).await;
+                restored.map(|()| WriteSummary::default())
+            }
             WorkItem::Finish => {
                 let finished = ends.sink.finish(&plan.load, &cx_of_work).await;
                 finished.map(|()| WriteSummary::default())
@@ -172,8 +182,9 @@ impl Worker {
         lease: &Lease,
         summary: &WriteSummary,
     ) -> Result<Done> {
-        let is_recorded =
-            lease.item().kind() != WorkKind::Finish && table.status.commit_record(lease).is_some();
+        let shares_transaction =
+            matches!(lease.item(), WorkItem::Prepare | WorkItem::Chunk(_) | WorkItem::Publish);
+        let is_recorded = shares_transaction && table.status.commit_record(lease).is_some();
         if is_recorded {
             return Ok(Done::Committed);
         }
@@ -228,23 +239,24 @@ impl Worker {
         cx: &RunContext,
     ) -> Result<()> {
         let (plan, _) = table.work()?;
-        let planned = match turn.stage {
-            WorkKind::Chunk => plan.chunk_count,
-            WorkKind::Prepare | WorkKind::Finish => 1,
-        };
-        if failed > 0 {
-            return self.end_with_failures(turn, table, cx).await;
-        }
-        if completed != planned {
+        if completed + failed != plan.item_count(turn.stage) {
             return Err(Error::new(ErrorKind::Internal, "The ledger lacks a step of the table")
                 .with("step", turn.stage)
                 .with_hint("start anew with --no-resume"));
         }
-        match turn.stage {
-            WorkKind::Prepare => turn.advance(WorkKind::Chunk),
-            WorkKind::Chunk => turn.advance(WorkKind::Finish),
-            WorkKind::Finish => self.complete(turn, table, cx).await?,
+        let next = match (turn.stage, failed) {
+            (WorkKind::Finish, 0) => return self.complete(turn, table, cx).await,
+            (WorkKind::Prepare | WorkKind::Finish, 1..) => {
+                return self.end_with_failures(turn, table, cx).await;
+            }
+            // What was taken away comes back whatever has failed, but nothing unfinished is shown.
+            (WorkKind::Chunk, 1..) => after(WorkKind::Publish, plan),
+            (stage, _) => after(stage, plan),
+        };
+        if next == WorkKind::Finish && table.progress().await?.first_failure.is_some() {
+            return self.end_with_failures(turn, table, cx).await;
         }
+        turn.advance(next);
         Ok(())
     }
 
@@ -306,6 +318,32 @@ impl Worker {
             table.announce_end(cx);
         }
     }
+}
+
+/// The next stage in which there is something to do.
+fn after(stage: WorkKind, plan: &TablePlan) -> WorkKind {
+    const STAGES: [WorkKind; 6] = [
+        WorkKind::Prepare,
+        WorkKind::Chunk,
+        WorkKind::Publish,
+        WorkKind::Rebuild,
+        WorkKind::Relink,
+        WorkKind::Finish,
+    ];
+    let later = STAGES.into_iter().skip_while(|one| *one != stage).skip(1);
+    let mut with_work = later.filter(|one| plan.item_count(*one) > 0);
+    with_work.next().unwrap_or(WorkKind::Finish)
+}
+
+/// Brings back one thing of the plan.
+async fn restore(plan: &TablePlan, ends: &Ends, number: u32, cx: &RunContext) -> Result<()> {
+    let object = usize::try_from(number).ok().and_then(|at| plan.load.restore.get(at));
+    let object = object.ok_or_else(|| {
+        Error::new(ErrorKind::Internal, "The plan lacks what a step brings back")
+            .with("step", number)
+            .with_hint("report this with the log of the run")
+    })?;
+    ends.sink.restore(object, cx).await
 }
 
 impl From<Settled> for Done {

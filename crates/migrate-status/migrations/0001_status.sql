@@ -77,10 +77,12 @@ create table migration_status.migration_targets (
 create table migration_status.migration_work_items (
     table_id       bigint not null
                    references migration_status.migration_table_status on delete cascade,
-    kind           text not null check (kind in ('prepare', 'chunk', 'finish')),
+    kind           text not null check (kind in ('prepare', 'chunk', 'publish', 'rebuild', 'relink',
+                                          'finish')),
     item_id        integer not null,
     status         text not null default 'pending'
-                   check (status in ('pending', 'in_progress', 'completed', 'failed', 'superseded')),
+                   check (status in ('pending', 'in_progress', 'completed', 'failed', 'superseded',
+                                     'handed_over')),
     extent         jsonb,
     expected_rows  bigint,
     estimated_rows bigint,
@@ -105,6 +107,8 @@ create index migration_work_items_pending
     on migration_status.migration_work_items (table_id, kind, item_id) where status = 'pending';
 create index migration_work_items_leased
     on migration_status.migration_work_items (table_id, kind) where status = 'in_progress';
+comment on column migration_status.migration_work_items.status is
+    'handed_over: a later run brings back what this step should have.';
 comment on column migration_status.migration_work_items.retry_count is
     'Failed tries in the present invocation; a crash of the worker counts in crash_count instead.';
 

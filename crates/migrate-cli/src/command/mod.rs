@@ -3,6 +3,7 @@
 #[cfg(feature = "demo")]
 mod demo;
 mod plan;
+mod repair;
 mod run;
 mod validate;
 
@@ -15,6 +16,7 @@ use crate::args::{Common, RunArguments};
 #[cfg(feature = "demo")]
 pub(crate) use demo::demo;
 pub(crate) use plan::plan;
+pub(crate) use repair::repair;
 pub(crate) use run::run;
 pub(crate) use validate::validate;
 

@@ -83,6 +83,7 @@ fn render(page: &mut Page, planned: &PlannedTable, chunks_shown: usize) {
     }
 }
 
+/// Keys, emptying, and what is away meanwhile.
 fn mode(plan: &TablePlan) -> String {
     let by = |columns: &[ColumnName], word: &str| match columns {
         [] => String::new(),

@@ -339,10 +339,8 @@ impl State {
         if let Some(stored) = &entry.plan {
             return Ok(stored.clone());
         }
-        let prepare = new.plan.prepared_by.is_none().then_some(WorkItem::Prepare);
-        let work = new.chunks.iter().cloned().map(WorkItem::Chunk);
-        entry.items =
-            prepare.into_iter().chain(work).chain([WorkItem::Finish]).map(Item::new).collect();
+        let chunks = new.chunks.iter().cloned().map(WorkItem::Chunk);
+        entry.items = new.plan.steps().into_iter().chain(chunks).map(Item::new).collect();
         entry.plan = Some(new.plan.clone());
         Ok(new.plan.clone())
     }

@@ -74,6 +74,12 @@ pub enum WorkKind {
     Prepare,
     /// Copy a chunk.
     Chunk,
+    /// Show what was loaded beside the target.
+    Publish,
+    /// Bring an index, a constraint or a trigger back.
+    Rebuild,
+    /// Bring a foreign key back.
+    Relink,
     /// Leave the target in good shape; after all chunks.
     Finish,
 }
@@ -83,6 +89,9 @@ impl fmt::Display for WorkKind {
         f.write_str(match self {
             Self::Prepare => "prepare",
             Self::Chunk => "chunk",
+            Self::Publish => "publish",
+            Self::Rebuild => "rebuild",
+            Self::Relink => "relink",
             Self::Finish => "finish",
         })
     }
@@ -95,6 +104,12 @@ pub enum WorkItem {
     Prepare,
     /// Copy this chunk.
     Chunk(Chunk),
+    /// Show what was loaded beside the target.
+    Publish,
+    /// Bring back what has this number in the plan.
+    Rebuild(u32),
+    /// Bring back the foreign key that has this number in the plan.
+    Relink(u32),
     /// Leave the target in good shape.
     Finish,
 }
@@ -105,6 +120,9 @@ impl WorkItem {
         match self {
             Self::Prepare => WorkKind::Prepare,
             Self::Chunk(_) => WorkKind::Chunk,
+            Self::Publish => WorkKind::Publish,
+            Self::Rebuild(_) => WorkKind::Rebuild,
+            Self::Relink(_) => WorkKind::Relink,
             Self::Finish => WorkKind::Finish,
         }
     }

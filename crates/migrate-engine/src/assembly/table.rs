@@ -26,8 +26,9 @@ pub(super) fn job(table: &TableConfig, registry: &Registry) -> Result<TableJob> 
     match table.load_mode() {
         LoadMode::Truncate => job.truncate = true,
         LoadMode::InsertOnly => job.mode = WriteMode::InsertOnly { keys, version },
+        LoadMode::Replace => job.mode = WriteMode::Replace { keys: Vec::new() },
         LoadMode::Upsert => job.mode = WriteMode::Upsert { keys, version },
-        // Appending is what a job does; replacing is not available yet, see below.
+        // Appending is what a job does.
         _ => {}
     }
     job.watermark = table.watermark.as_ref().map(|watermark| Watermark {
@@ -44,6 +45,7 @@ pub(super) fn job(table: &TableConfig, registry: &Registry) -> Result<TableJob> 
         },
         overlap: watermark.overlap,
     });
+    job.sets_aside = settings.disable_index;
     job.on_nonempty = match settings.on_nonempty {
         OnNonempty::Append => NonemptyPolicy::Append,
         _ => NonemptyPolicy::Refuse,
@@ -83,8 +85,6 @@ pub(super) fn job(table: &TableConfig, registry: &Registry) -> Result<TableJob> 
 fn missing_features(table: &TableConfig) -> Vec<String> {
     let settings = &table.settings;
     let asked = [
-        (table.load_mode() == LoadMode::Replace, "replace"),
-        (settings.disable_index, "disable_index"),
         (settings.create_table == CreateTable::IfMissing, "create_table"),
         (settings.on_bad_row == OnBadRow::Quarantine, "on_bad_row"),
         (!table.sort_columns.is_empty(), "sort_columns"),

@@ -272,7 +272,7 @@ impl Merge<'_> {
 }
 
 /// A row of these columns as one value.
-fn record<'a>(sql: &mut SqlBuilder, of: &str, columns: impl Iterator<Item = &'a str>) {
+pub(super) fn record<'a>(sql: &mut SqlBuilder, of: &str, columns: impl Iterator<Item = &'a str>) {
     sql.text("row(");
     for (position, column) in columns.enumerate() {
         sql.text(if position == 0 { "" } else { ", " }).text(of).text(".").name(column);

@@ -1,5 +1,6 @@
 //! The PostgreSQL sink.
 
+mod beside;
 mod catalog;
 mod copy_binary;
 mod greatest;
@@ -7,7 +8,10 @@ mod keys;
 mod merge;
 mod pg_type;
 mod prepare;
+mod restore;
 mod session;
+mod settle;
+mod surgery;
 mod table;
 mod write;
 
@@ -58,4 +62,9 @@ impl Sink for PgSink {
         let keys = Keys::load(&mut connection, loaded.oid, table).await?;
         Ok(Arc::new(PgSinkTable::new(self.database.clone(), loaded, keys)))
     }
+}
+
+/// The table without its database, which the connection decides.
+fn in_database(table: &TableRef) -> TableRef {
+    TableRef { database: None, ..table.clone() }
 }

@@ -5,19 +5,22 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use migrate_core::{
     BatchStream, Chunk, Column, ColumnName, ColumnPair, ColumnType, CommitGuarantee, CommitRecord,
-    Dialect, Error, Fidelity, LoadPlan, Result, RunContext, Scalar, SettledPlan, SinkCapabilities,
-    SinkTable, SqlBuilder, TableRef, TableSchema, WriteMode, WriteSummary, code,
+    Dialect, Error, Fidelity, LoadPlan, PlanFacts, Result, RunContext, Scalar, SetAside,
+    SettledPlan, SinkCapabilities, SinkTable, SqlBuilder, TableRef, TableSchema, WriteMode,
+    WriteSummary, code,
 };
 use migrate_postgres::{Database, bound, classify, execute, sqlx};
 use sqlx::Row;
 
+use super::beside::Beside;
 use super::catalog::{LoadedTable, catalog};
 use super::copy_binary::{RowEncoder, choose};
 use super::keys::Keys;
 use super::merge::Merge;
 use super::pg_type::PgType;
 use super::session::Session;
-use super::{greatest, prepare, write};
+use super::settle::Settling;
+use super::{greatest, prepare, restore, write};
 
 /// A target table with its types.
 #[derive(Debug)]
@@ -65,8 +68,15 @@ impl PgSinkTable {
         keys.iter().filter(may_be_null).filter(|_| apart).collect()
     }
 
+    fn beside<'a>(&'a self, plan: &'a LoadPlan) -> Option<Beside<'a>> {
+        let WriteMode::Replace { keys } = &plan.mode else { return None };
+        Some(Beside { target: self.name(), oid: self.loaded.oid, columns: &plan.columns, keys })
+    }
+
     fn merge<'a>(&'a self, plan: &'a LoadPlan) -> Option<Merge<'a>> {
-        (plan.mode != WriteMode::Copy).then(|| Merge {
+        let is_merged =
+            matches!(plan.mode, WriteMode::Upsert { .. } | WriteMode::InsertOnly { .. });
+        is_merged.then(|| Merge {
             table: self.name(),
             oid: self.loaded.oid,
             columns: &plan.columns,
@@ -97,6 +107,8 @@ impl SinkTable for PgSinkTable {
         capabilities.truncate = true;
         capabilities.insert_only = true;
         capabilities.upsert = true;
+        capabilities.replace = true;
+        capabilities.set_aside = true;
         capabilities.commit = CommitGuarantee::Transactional(self.database.domain().clone());
         capabilities
     }
@@ -148,31 +160,15 @@ impl SinkTable for PgSinkTable {
             .map_err(|cause| catalog(cause, self.name()))
     }
 
-    async fn settle_plan(
-        &self,
-        plan: LoadPlan,
-        _expected_rows: Option<u64>,
-    ) -> Result<SettledPlan> {
-        let mut notes = Vec::new();
+    async fn settle_plan(&self, plan: LoadPlan, facts: PlanFacts) -> Result<SettledPlan> {
         let keys = plan.mode.keys();
-        if !keys.is_empty() {
-            self.keys.require(self.name(), keys)?;
-            let nullable = self.keys_without_null(keys);
-            if !nullable.is_empty() {
-                let listed = nullable.iter().map(ToString::to_string).collect::<Vec<_>>();
-                notes.push(format!(
-                    "a row with NULL in {} stops its chunk: the unique index takes such rows for \
-                     different ones",
-                    listed.join(" or ")
-                ));
-            }
-        }
-        if let WriteMode::Upsert { keys, .. } = &plan.mode {
-            let others = plan.columns.iter().map(|pair| &pair.target);
-            let others = others.filter(|column| !keys.contains(column));
-            self.keys.require_updatable(self.name(), others)?;
-        }
-        Ok(SettledPlan { plan, notes })
+        let settling = Settling {
+            database: &self.database,
+            loaded: &self.loaded,
+            keys: &self.keys,
+            nullable_keys: self.keys_without_null(keys).into_iter().cloned().collect(),
+        };
+        settling.settle(plan, facts).await
     }
 
     async fn prepare(
@@ -181,7 +177,10 @@ impl SinkTable for PgSinkTable {
         record: Option<&dyn CommitRecord>,
         cx: &RunContext,
     ) -> Result<()> {
-        cx.unless_cancelled(prepare::prepare(&self.database, self.name(), plan, record)).await
+        let beside = self.beside(plan);
+        let preparing =
+            prepare::prepare(&self.database, self.name(), plan, beside.as_ref(), record);
+        cx.unless_cancelled(preparing).await
     }
 
     async fn write_chunk(
@@ -193,7 +192,11 @@ impl SinkTable for PgSinkTable {
         cx: &RunContext,
     ) -> Result<WriteSummary> {
         let merge = self.merge(plan);
-        let into = merge.as_ref().map_or_else(|| self.name().clone(), Merge::staging);
+        let into = match (&merge, self.beside(plan)) {
+            (Some(merge), _) => merge.staging(),
+            (None, Some(beside)) => beside.table(),
+            (None, None) => self.name().clone(),
+        };
         let transfer = write::Transfer {
             table: self.name(),
             domain: self.database.domain(),
@@ -207,6 +210,24 @@ impl SinkTable for PgSinkTable {
         let summary = cx.unless_cancelled(transfer.run(&mut session, batches)).await?;
         session.give_back();
         Ok(summary)
+    }
+
+    async fn publish(
+        &self,
+        plan: &LoadPlan,
+        record: Option<&dyn CommitRecord>,
+        cx: &RunContext,
+    ) -> Result<()> {
+        let Some(beside) = self.beside(plan) else { return Ok(()) };
+        let mut session = Session::open(&self.database).await?;
+        let publishing = beside.publish(&mut session, record, self.database.domain());
+        cx.unless_cancelled(publishing).await?;
+        session.give_back();
+        Ok(())
+    }
+
+    async fn restore(&self, object: &SetAside, cx: &RunContext) -> Result<()> {
+        cx.unless_cancelled(restore::restore(&self.database, object)).await
     }
 
     async fn finish(&self, _plan: &LoadPlan, cx: &RunContext) -> Result<()> {

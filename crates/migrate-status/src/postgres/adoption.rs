@@ -112,7 +112,7 @@ pub(super) async fn supersede(connection: &mut PgConnection, tables: &[TableId])
     sqlx::query(
         "update migration_status.migration_work_items \
          set status = 'superseded', lease_token = null, lease_until = null \
-         where table_id = any($1) and status <> 'completed'",
+         where table_id = any($1) and status not in ('completed', 'handed_over')",
     )
     .bind(&ids)
     .execute(connection)

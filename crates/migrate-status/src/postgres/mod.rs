@@ -2,6 +2,7 @@
 
 mod adoption;
 mod install;
+mod left_aside;
 mod plan;
 mod queue;
 mod record;

@@ -2,13 +2,15 @@
 
 use async_trait::async_trait;
 use migrate_core::{
-    Chunk, Error, ErrorKind, LastWindow, NewPlan, PlanStore, Result, TableId, TablePlan, TableRef,
-    code,
+    Chunk, Error, ErrorKind, LastWindow, LeftAside, NewPlan, PlanStore, Result, TableId, TablePlan,
+    TableRef, code,
 };
 use migrate_postgres::sqlx;
 use serde_json::Value;
 use sqlx::{PgConnection, Row};
 
+use super::left_aside::{brought_back, left_aside, take_over};
+use super::queue::item_id;
 use super::window::{last_window, save_window};
 use super::{PgStatusStore, bigint, ledger};
 
@@ -28,6 +30,20 @@ impl PlanStore for PgStatusStore {
     async fn last_window(&self, target: &TableRef, scope: &str) -> Result<Option<LastWindow>> {
         let mut connection = self.database.acquire().await?;
         last_window(&mut connection, target, scope).await
+    }
+
+    async fn left_aside(
+        &self,
+        target: Option<&TableRef>,
+        entry: Option<TableId>,
+    ) -> Result<Vec<LeftAside>> {
+        let mut connection = self.database.acquire().await?;
+        left_aside(&mut connection, target, entry).await
+    }
+
+    async fn brought_back(&self, left: &LeftAside) -> Result<()> {
+        let mut connection = self.database.acquire().await?;
+        brought_back(&mut connection, left).await
     }
 
     async fn save_plans(&self, plans: &[NewPlan<'_>]) -> Result<Vec<TablePlan>> {
@@ -69,7 +85,7 @@ async fn save(connection: &mut PgConnection, new: &NewPlan<'_>) -> Result<TableP
     sqlx::query(
         "update migration_status.migration_table_status \
          set plan = $2, strategy = $3, total_chunks = $4, estimated_rows = $5, \
-             status = 'in_progress' \
+             status = 'in_progress', indexes_disabled = $6 \
          where table_id = $1",
     )
     .bind(new.table.0)
@@ -77,19 +93,22 @@ async fn save(connection: &mut PgConnection, new: &NewPlan<'_>) -> Result<TableP
     .bind(&new.plan.strategy)
     .bind(i32::try_from(new.chunks.len()).unwrap_or(i32::MAX))
     .bind(new.plan.estimated_rows.map(bigint))
+    .bind(!new.plan.load.restore.is_empty())
     .execute(&mut *connection)
     .await
     .map_err(ledger)?;
+    let (kinds, numbers): (Vec<_>, Vec<_>) = new.plan.steps().iter().map(item_id).unzip();
     sqlx::query(
         "insert into migration_status.migration_work_items (table_id, kind, item_id) \
-         select $1, kind, 0 from unnest(array['prepare', 'finish']) as kind \
-         where kind = 'finish' or not $2",
+         select $1, s.* from unnest($2::text[], $3::integer[]) as s",
     )
     .bind(new.table.0)
-    .bind(new.plan.prepared_by.is_some())
+    .bind(&kinds)
+    .bind(&numbers)
     .execute(&mut *connection)
     .await
     .map_err(ledger)?;
+    take_over(connection, new.table).await?;
     save_chunks(connection, new).await?;
     if let Some(window) = &new.plan.window {
         save_window(connection, new.table, window).await?;

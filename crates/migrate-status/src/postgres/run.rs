@@ -110,7 +110,8 @@ impl RunStore for PgStatusStore {
         let complete = matches!(outcome, Outcome::Completed | Outcome::CompletedWithRejects);
         let changed = sqlx::query(
             "update migration_status.migration_table_status t \
-             set status = $2, error_message = $3, completed_at = now() \
+             set status = $2, error_message = $3, completed_at = now(), \
+                 indexes_restored = $4 and indexes_disabled \
              where table_id = $1 \
                and status not in ('completed', 'completed_with_rejects', 'superseded') \
                and (not $4 or (t.plan is not null and not exists ( \
