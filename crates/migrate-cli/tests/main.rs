@@ -6,5 +6,7 @@ mod copying;
 mod crashes;
 mod incremental;
 mod modes;
+mod replacing;
+mod set_aside;
 mod support;
 mod validating;

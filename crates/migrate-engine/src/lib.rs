@@ -48,6 +48,7 @@ mod drain;
 mod group;
 mod heartbeat;
 mod job;
+mod left_aside;
 mod migration;
 mod plan_stage;
 mod repair;

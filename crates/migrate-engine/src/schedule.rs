@@ -131,8 +131,8 @@ impl Entry {
             Some(WorkKind::Chunk | WorkKind::Rebuild | WorkKind::Relink) => {
                 self.active < self.most_workers
             }
-            // One worker prepares, publishes or finishes a table.
-            Some(WorkKind::Prepare | WorkKind::Publish | WorkKind::Finish) => self.active == 0,
+            // One worker does what is done once.
+            Some(_) => self.active == 0,
             None => false,
         }
     }

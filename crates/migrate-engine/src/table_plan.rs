@@ -5,11 +5,12 @@ use std::sync::Arc;
 use futures::future::try_join;
 use migrate_core::{
     Chunk, ChunkPlan, ColumnMatch, ColumnName, Error, ErrorKind, Extent, Fidelity, LoadPlan,
-    PlanFacts, PlanInput, Predicate, Pushdown, Result, Return, SetAside, SinkTable, Snapshot,
-    SourceTable, TableId, TablePlan, TableRef, WatermarkWindow, WindowRows, WriteMode, code,
+    PlanFacts, PlanInput, Predicate, Pushdown, Result, Return, SinkTable, Snapshot, SourceTable,
+    TableId, TablePlan, TableRef, WatermarkWindow, WindowRows, WriteMode, code,
 };
 
 use crate::job::{FidelityPolicy, NonemptyPolicy, SnapshotPolicy, TableJob};
+use crate::left_aside::left_aside;
 use crate::migration::Parts;
 use crate::window;
 
@@ -119,7 +120,11 @@ pub(crate) async fn plan_table(
 ) -> Result<Draft> {
     job.ensure_supported()?;
     let pinned = pinned.filter(|_| job.snapshot != SnapshotPolicy::Off);
-    let ends = open(job, parts, pinned).await?;
+    let mut ends = open(job, parts, pinned).await?;
+    let left = left_aside(job, parts, &ends, entry).await?;
+    if left.is_any_back {
+        ends = open(job, parts, pinned).await?;
+    }
     let mut notes = Vec::new();
     check_snapshot(job, pinned, &ends, &mut notes)?;
     check_filter(job, &ends)?;
@@ -154,7 +159,7 @@ pub(crate) async fn plan_table(
     let mut facts = PlanFacts::default();
     facts.expected_rows = cut.estimated_rows();
     facts.sets_aside = job.sets_aside;
-    facts.missing = missing(job, parts, entry).await?;
+    facts.missing = left.missing;
     let settled = ends.sink.settle_plan(load, facts).await?;
     notes.extend(settled.notes);
     let load = settled.plan;
@@ -259,17 +264,6 @@ fn check_mode(job: &TableJob, ends: &Ends) -> Result<()> {
             .with_hint("remove `disable_index`"));
     }
     Ok(())
-}
-
-/// What earlier runs took away from the target; of each thing the oldest, which nobody had touched.
-async fn missing(job: &TableJob, parts: &Parts, entry: Option<TableId>) -> Result<Vec<SetAside>> {
-    let mut missing: Vec<SetAside> = Vec::new();
-    for left in parts.status.left_aside(Some(&job.to), entry).await? {
-        if missing.iter().all(|known| !known.is_same(&left.object)) {
-            missing.push(left.object);
-        }
-    }
-    Ok(missing)
 }
 
 /// What decides which row is meant must be among the columns that are loaded.

@@ -75,8 +75,13 @@ pub(crate) async fn pin(job: &TableJob, parts: &Parts, ends: &Ends) -> Result<Op
     ends.sink.schema().require(&watermark.target)?;
     rule.check(column_type).map_err(|error| error.with("table", &job.to))?;
 
+    // A window above the target's maximum does not prove that what lies below was loaded.
+    let trusting = match watermark.low {
+        WatermarkLow::LastWindow => "",
+        WatermarkLow::Target => ", trusting the target",
+    };
     let scope = format!(
-        "{} by {} where {} into {}",
+        "{} by {} where {} into {}{trusting}",
         job.from, watermark.source, job.filter, watermark.target
     );
     let mut notes = Vec::new();

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use migrate_core::{
-    Chunk, ChunkId, Claim, CommitRecord, Error, ErrorKind, Event, Failure, Holder, Lease, Outcome,
-    Result, Retry, RunContext, ScanRequest, Settled, TablePlan, TableProgress, WorkItem, WorkKind,
-    WorkerId, WriteSummary,
+    Chunk, ChunkId, Claim, CommitRecord, Error, ErrorKind, Event, Failure, Holder, Lease, LoadPlan,
+    Outcome, Result, Retry, RunContext, ScanRequest, Settled, TablePlan, TableProgress, WorkItem,
+    WorkKind, WorkerId, WriteSummary,
 };
 
 use crate::drain::Drain;
@@ -103,7 +103,7 @@ impl Worker {
             Err(error) => self.failed(table, lease, chunk, &error, cx).await?,
         };
         match (turn.stage, done) {
-            (WorkKind::Prepare | WorkKind::Publish, Done::Committed) => {
+            (WorkKind::Prepare | WorkKind::SetAside | WorkKind::Publish, Done::Committed) => {
                 turn.advance(after(turn.stage, plan));
             }
             (WorkKind::Finish, Done::Committed) => self.complete(turn, table, cx).await?,
@@ -132,6 +132,13 @@ impl Worker {
                 prepared.map(|()| WriteSummary::default())
             }
             WorkItem::Chunk(chunk) => self.copy(plan, ends, chunk, record, &cx_of_work).await,
+            WorkItem::SetAside => {
+                // Only that: rows that are there already stay.
+                let mut again = LoadPlan::append(plan.load.columns.clone());
+                again.set_aside.clone_from(&plan.load.restore);
+                let prepared = ends.sink.prepare(&again, record, &cx_of_work).await;
+                prepared.map(|()| WriteSummary::default())
+            }
             WorkItem::Publish => {
                 let published = ends.sink.publish(&plan.load, record, &cx_of_work).await;
                 published.map(|()| WriteSummary::default())
@@ -246,7 +253,7 @@ impl Worker {
         }
         let next = match (turn.stage, failed) {
             (WorkKind::Finish, 0) => return self.complete(turn, table, cx).await,
-            (WorkKind::Prepare | WorkKind::Finish, 1..) => {
+            (WorkKind::Prepare | WorkKind::SetAside | WorkKind::Finish, 1..) => {
                 return self.end_with_failures(turn, table, cx).await;
             }
             // What was taken away comes back whatever has failed, but nothing unfinished is shown.
@@ -322,8 +329,9 @@ impl Worker {
 
 /// The next stage in which there is something to do.
 fn after(stage: WorkKind, plan: &TablePlan) -> WorkKind {
-    const STAGES: [WorkKind; 6] = [
+    const STAGES: [WorkKind; 7] = [
         WorkKind::Prepare,
+        WorkKind::SetAside,
         WorkKind::Chunk,
         WorkKind::Publish,
         WorkKind::Rebuild,

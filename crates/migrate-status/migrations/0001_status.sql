@@ -77,8 +77,8 @@ create table migration_status.migration_targets (
 create table migration_status.migration_work_items (
     table_id       bigint not null
                    references migration_status.migration_table_status on delete cascade,
-    kind           text not null check (kind in ('prepare', 'chunk', 'publish', 'rebuild', 'relink',
-                                          'finish')),
+    kind           text not null check (kind in ('prepare', 'set_aside', 'chunk', 'publish', 'rebuild',
+                                         'relink', 'finish')),
     item_id        integer not null,
     status         text not null default 'pending'
                    check (status in ('pending', 'in_progress', 'completed', 'failed', 'superseded',

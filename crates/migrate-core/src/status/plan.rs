@@ -124,8 +124,10 @@ impl TablePlan {
             Return::Rebuild => WorkItem::Rebuild(number),
             Return::Relink => WorkItem::Relink(number),
         });
+        let set_aside = (!self.load.restore.is_empty()).then_some(WorkItem::SetAside);
         prepare
             .into_iter()
+            .chain(set_aside)
             .chain(is_replaced.then_some(WorkItem::Publish))
             .chain(restore)
             .chain([WorkItem::Finish])

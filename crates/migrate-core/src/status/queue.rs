@@ -72,6 +72,8 @@ pub trait WorkQueue: fmt::Debug + Send + Sync {
 pub enum WorkKind {
     /// Empty the target; once per run and table.
     Prepare,
+    /// Take away again what came back while chunks were left.
+    SetAside,
     /// Copy a chunk.
     Chunk,
     /// Show what was loaded beside the target.
@@ -88,6 +90,7 @@ impl fmt::Display for WorkKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Prepare => "prepare",
+            Self::SetAside => "set_aside",
             Self::Chunk => "chunk",
             Self::Publish => "publish",
             Self::Rebuild => "rebuild",
@@ -102,6 +105,9 @@ impl fmt::Display for WorkKind {
 pub enum WorkItem {
     /// Empty the target.
     Prepare,
+    /// Take away again what came back while chunks were left. Done from the start, because the
+    /// preparation does it; open again when a run with open chunks is resumed after a repair.
+    SetAside,
     /// Copy this chunk.
     Chunk(Chunk),
     /// Show what was loaded beside the target.
@@ -119,6 +125,7 @@ impl WorkItem {
     pub fn kind(&self) -> WorkKind {
         match self {
             Self::Prepare => WorkKind::Prepare,
+            Self::SetAside => WorkKind::SetAside,
             Self::Chunk(_) => WorkKind::Chunk,
             Self::Publish => WorkKind::Publish,
             Self::Rebuild(_) => WorkKind::Rebuild,

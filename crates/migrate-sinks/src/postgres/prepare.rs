@@ -1,6 +1,7 @@
 //! Making the target ready, once per run and table: what the load does without is taken away, the
 //! target is emptied, and the place beside it is made.
 
+use std::cmp::Reverse;
 use std::fmt;
 
 use migrate_core::{
@@ -64,7 +65,10 @@ async fn make_ready(
     sqlx::query(LOCK_TIMEOUT).execute(&mut *tx).await.map_err(failed)?;
     // First, so that a second process waits for this row and not with an exclusive lock for COPYs.
     apply_record(&mut tx, record, database.domain(), &WriteSummary::default()).await?;
-    for object in &plan.set_aside {
+    // Foreign keys first: they hold on to unique constraints.
+    let mut away: Vec<_> = plan.set_aside.iter().collect();
+    away.sort_by_key(|object| Reverse(object.returns));
+    for object in away {
         let statement = SqlStatement { sql: object.remove.clone(), params: Vec::new() };
         execute(&mut tx, &statement).await.map_err(|cause| {
             classify("Cannot set aside what the load does without", cause)

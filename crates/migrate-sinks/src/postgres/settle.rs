@@ -122,7 +122,7 @@ impl Settling<'_> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         sql.text("select case when c.reltuples >= 0 then c.reltuples > ").value(&limit.into());
         sql.text(" else (select count(*) from (select from ").table(self.table());
-        sql.text(" limit ").value(&limit.saturating_add(1).into()).text(") some) > ");
+        sql.text(" limit ").value(&limit.saturating_add(1).into()).text(") as first) > ");
         sql.value(&limit.into()).text(" end as has_more from pg_class c where c.oid = ");
         sql.value(&self.loaded.oid.into()).text("::bigint::oid");
         bound(&sql.finish())

@@ -22,6 +22,9 @@ macro_rules! away {
                  join migration_status.migration_table_status t using (table_id) \
                  where i.kind in ('rebuild', 'relink') \
                    and i.status not in ('completed', 'handed_over') \
+                   and not exists (select from migration_status.migration_work_items s \
+                                   where s.table_id = t.table_id and s.kind = 'set_aside' \
+                                     and s.status <> 'completed') \
                    and ((t.plan #> array['load', 'restore', i.item_id::text, 'is_missing'])::boolean \
                         or exists (select from migration_status.migration_work_items p \
                                    where p.table_id = coalesce((t.plan ->> 'prepared_by')::bigint, \

@@ -99,8 +99,10 @@ async fn save(connection: &mut PgConnection, new: &NewPlan<'_>) -> Result<TableP
     .map_err(ledger)?;
     let (kinds, numbers): (Vec<_>, Vec<_>) = new.plan.steps().iter().map(item_id).unzip();
     sqlx::query(
-        "insert into migration_status.migration_work_items (table_id, kind, item_id) \
-         select $1, s.* from unnest($2::text[], $3::integer[]) as s",
+        "insert into migration_status.migration_work_items (table_id, kind, item_id, status) \
+         select $1, s.kind, s.number, \
+                case s.kind when 'set_aside' then 'completed' else 'pending' end \
+         from unnest($2::text[], $3::integer[]) as s (kind, number)",
     )
     .bind(new.table.0)
     .bind(&kinds)

@@ -267,6 +267,7 @@ fn lease_of(table: TableId, kind: WorkKind, row: &PgRow) -> Result<Lease> {
         WorkKind::Prepare => WorkItem::Prepare,
         WorkKind::Finish => WorkItem::Finish,
         WorkKind::Chunk => WorkItem::Chunk(chunk_of(row)?),
+        WorkKind::SetAside => WorkItem::SetAside,
         WorkKind::Publish => WorkItem::Publish,
         WorkKind::Rebuild => WorkItem::Rebuild(item_number(row)?),
         WorkKind::Relink => WorkItem::Relink(item_number(row)?),
@@ -300,6 +301,7 @@ fn item_number(row: &PgRow) -> Result<u32> {
 fn kind_word(kind: WorkKind) -> &'static str {
     match kind {
         WorkKind::Prepare => "prepare",
+        WorkKind::SetAside => "set_aside",
         WorkKind::Chunk => "chunk",
         WorkKind::Publish => "publish",
         WorkKind::Rebuild => "rebuild",
@@ -313,7 +315,7 @@ pub(super) fn item_id(item: &WorkItem) -> (&'static str, i32) {
     let number = match item {
         WorkItem::Chunk(chunk) => chunk.id.0,
         WorkItem::Rebuild(number) | WorkItem::Relink(number) => *number,
-        WorkItem::Prepare | WorkItem::Publish | WorkItem::Finish => 0,
+        WorkItem::Prepare | WorkItem::SetAside | WorkItem::Publish | WorkItem::Finish => 0,
     };
     (kind_word(item.kind()), i32::try_from(number).unwrap_or(i32::MAX))
 }
