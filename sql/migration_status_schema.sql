@@ -90,10 +90,12 @@ create table migration_status.migration_targets (
 create table migration_status.migration_work_items (
     table_id       bigint not null
                    references migration_status.migration_table_status on delete cascade,
-    kind           text not null check (kind in ('prepare', 'chunk', 'finish')),
+    kind           text not null check (kind in ('prepare', 'set_aside', 'chunk', 'publish', 'rebuild',
+                                         'relink', 'finish')),
     item_id        integer not null,
     status         text not null default 'pending'
-                   check (status in ('pending', 'in_progress', 'completed', 'failed', 'superseded')),
+                   check (status in ('pending', 'in_progress', 'completed', 'failed', 'superseded',
+                                     'handed_over')),
     extent         jsonb,
     expected_rows  bigint,
     estimated_rows bigint,
@@ -118,6 +120,8 @@ create index migration_work_items_pending
     on migration_status.migration_work_items (table_id, kind, item_id) where status = 'pending';
 create index migration_work_items_leased
     on migration_status.migration_work_items (table_id, kind) where status = 'in_progress';
+comment on column migration_status.migration_work_items.status is
+    'handed_over: a later run brings back what this step should have.';
 comment on column migration_status.migration_work_items.retry_count is
     'Failed tries in the present invocation; a crash of the worker counts in crash_count instead.';
 
@@ -202,5 +206,5 @@ where r.status in ('running', 'partial', 'failed', 'paused')
 order by r.started_at desc;
 
 insert into migration_status.schema_migrations (version, description, success, checksum, execution_time)
-values (1, 'status', true, '\x0C78AF5731030F12618DBBEEF078EE9D0B82F2A245F9BDD102A43D02FAB1E7334F71240011DD2513CB297E4620209D63', 0);
+values (1, 'status', true, '\x0BBC769E88772E29648A11AEB6B5D0F739AF9889D6242579E3576B9201758E26419093389382F0CA541BC685A0C9275E', 0);
 commit;

@@ -293,6 +293,7 @@ pub struct SettledPlan {
 /// What a sink's table can do; asked at plan time.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
+#[expect(clippy::struct_excessive_bools, reason = "each ability stands for itself")]
 pub struct SinkCapabilities {
     /// Whether it can be emptied.
     pub truncate: bool,

@@ -145,9 +145,10 @@ pub(crate) async fn plan_table(
         Some(window) => job.filter.clone().and(window.predicate()),
         None => job.filter.clone(),
     };
-    let cut = match has_nothing_new(window.as_ref(), &ends, &filter).await? {
-        true => ChunkPlan::new("none", "nothing is new", []),
-        false => cut(job, &ends, &filter).await?,
+    let cut = if has_nothing_new(window.as_ref(), &ends, &filter).await? {
+        ChunkPlan::new("none", "nothing is new", [])
+    } else {
+        cut(job, &ends, &filter).await?
     };
 
     let mut load = LoadPlan::append(matched.pairs);

@@ -106,7 +106,7 @@ fn window_line(window: &WatermarkWindow) -> String {
     let values = match window.reads {
         WindowRows::Closed => format!("from {low} to {high}"),
         WindowRows::AboveLow => format!("after {low}, to {high}"),
-        _ => format!("nothing new since {low}"),
+        WindowRows::Nothing => format!("nothing new since {low}"),
     };
     let nulls = if window.reads_nulls { ", and rows without a watermark" } else { "" };
     format!("{} {values}{nulls}", window.column)

@@ -10,20 +10,20 @@ fn watermark() -> Watermark {
     }
 }
 
-fn last(high: i64, rows: Option<u64>) -> Option<LastWindow> {
-    Some(LastWindow { high: high.into(), rows_at_high: rows, is_latest: true })
+fn last(high: i64, rows: Option<u64>) -> LastWindow {
+    LastWindow { high: high.into(), rows_at_high: rows, is_latest: true }
 }
 
 /// The predicate of a window and the greatest watermark that it leaves.
 fn decided(
     has_keys: bool,
-    last: Option<LastWindow>,
+    last: impl Into<Option<LastWindow>>,
     high: Option<(i64, u64)>,
 ) -> (String, Option<Scalar>) {
     let watermark = watermark();
     let rule = Rule { watermark: &watermark, has_keys };
     let high = high.map(|(high, rows)| (Scalar::from(high), rows));
-    let window = rule.decide(String::new(), last, high, &mut Vec::new()).expect("one kind");
+    let window = rule.decide(String::new(), last.into(), high, &mut Vec::new()).expect("one kind");
     (window.predicate().to_string(), window.high)
 }
 
@@ -61,8 +61,10 @@ fn rows_without_a_watermark_follow_their_policy() {
         let rule = Rule { watermark: &watermark, has_keys: true };
         rule.decide(String::new(), last, None, &mut Vec::new()).expect("decides").reads_nulls
     };
-    assert!(reads(WatermarkNulls::Always, last(5, None)) && reads(WatermarkNulls::Always, None));
-    assert!(!reads(WatermarkNulls::FirstLoad, last(5, None)));
+    assert!(
+        reads(WatermarkNulls::Always, Some(last(5, None))) && reads(WatermarkNulls::Always, None)
+    );
+    assert!(!reads(WatermarkNulls::FirstLoad, Some(last(5, None))));
     assert!(reads(WatermarkNulls::FirstLoad, None));
     assert!(!reads(WatermarkNulls::Never, None));
 }

@@ -26,9 +26,8 @@ struct UniqueIndex {
     name: String,
     /// Empty where an expression is part of it.
     columns: Vec<ColumnName>,
-    has_predicate: bool,
-    is_deferrable: bool,
-    is_valid: bool,
+    /// Why it cannot decide conflicts, if it cannot.
+    flaw: Option<&'static str>,
     /// Whether two rows may have NULL in it.
     takes_nulls_apart: bool,
 }
@@ -111,7 +110,10 @@ impl Keys {
             return Ok(());
         }
         let near = self.indexes.iter().find(|index| index.is_over(keys));
-        let but = near.map_or_else(String::new, |index| index.flaw());
+        let but = near.map_or_else(String::new, |index| {
+            let name = ColumnName::from(index.name.as_str());
+            format!("; {name} {}", index.flaw.unwrap_or_default())
+        });
         let listed = keys.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         Err(Error::new(
             code::KEY_NOT_UNIQUE,
@@ -157,28 +159,20 @@ impl UniqueIndex {
     }
 
     fn can_decide(&self) -> bool {
-        !self.has_predicate && !self.is_deferrable && self.is_valid
-    }
-
-    fn flaw(&self) -> String {
-        let why = if self.has_predicate {
-            "covers some rows only"
-        } else if self.is_deferrable {
-            "belongs to a deferrable constraint"
-        } else {
-            "is not valid"
-        };
-        format!("; {} {why}", ColumnName::from(self.name.as_str()))
+        self.flaw.is_none()
     }
 }
 
 fn unique_index(row: &PgRow) -> Result<UniqueIndex, sqlx::Error> {
+    let flaws = [
+        (row.try_get("has_predicate")?, "covers some rows only"),
+        (row.try_get("is_deferrable")?, "belongs to a deferrable constraint"),
+        (!row.try_get::<bool, _>("is_valid")?, "is not valid"),
+    ];
     Ok(UniqueIndex {
         name: row.try_get("name")?,
         columns: names(row.try_get("columns")?),
-        has_predicate: row.try_get("has_predicate")?,
-        is_deferrable: row.try_get("is_deferrable")?,
-        is_valid: row.try_get("is_valid")?,
+        flaw: flaws.into_iter().find(|(has_it, _)| *has_it).map(|(_, flaw)| flaw),
         takes_nulls_apart: row.try_get("takes_nulls_apart")?,
     })
 }
@@ -202,9 +196,7 @@ mod tests {
         UniqueIndex {
             name: "u".into(),
             columns: columns.iter().map(|name| ColumnName::from(*name)).collect(),
-            has_predicate: false,
-            is_deferrable: false,
-            is_valid: true,
+            flaw: None,
             takes_nulls_apart: true,
         }
     }
@@ -222,9 +214,10 @@ mod tests {
             (index(&["a"]), "exactly (\"a\", \"b\")"),
             (index(&["a", "b", "c"]), "exactly"),
             (index(&[]), "exactly"),
-            (UniqueIndex { has_predicate: true, ..index(&["a", "b"]) }, "\"u\" covers some rows"),
-            (UniqueIndex { is_deferrable: true, ..index(&["a", "b"]) }, "\"u\" belongs to a defer"),
-            (UniqueIndex { is_valid: false, ..index(&["a", "b"]) }, "\"u\" is not valid"),
+            (
+                UniqueIndex { flaw: Some("is not valid"), ..index(&["a", "b"]) },
+                "\"u\" is not valid",
+            ),
         ];
         for (index, said) in flawed {
             let error = keys(vec![index]).require(&table, &wanted).expect_err(said);

@@ -77,9 +77,10 @@ impl Merge<'_> {
         if staged.has_twins && self.is_ambiguous(connection).await? {
             return Err(self.ambiguous());
         }
-        let known = match self.is_partitioned {
-            true => Some(self.number(connection, &self.known_statement(), "known").await?),
-            false => None,
+        let known = if self.is_partitioned {
+            Some(self.number(connection, &self.known_statement(), "known").await?)
+        } else {
+            None
         };
         let row = self.fetch(connection, &self.merge_statement(staged.has_twins)).await?;
         let written = self.read(&row, "written")?;
