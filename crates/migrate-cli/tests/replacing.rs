@@ -104,6 +104,21 @@ async fn a_row_that_is_still_referenced_keeps_the_old_table() {
 }
 
 #[tokio::test]
+async fn a_failed_chunk_publishes_nothing() {
+    let rows = (1..=300).map(|k| (k, if k == 250 { "much too long" } else { "new" }, k));
+    let target = "create table items (k bigint primary key, v varchar(5), second bigint); \
+                  insert into items values (1, 'old', 1)";
+    let world = world(source(rows), target).await;
+    let ended = world.run(&[]).await;
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    assert_eq!(world.count("items where v = 'old'").await, 1);
+    world.execute("alter table items alter v type text").await;
+    let anew = world.run(&["--no-resume"]).await;
+    assert_eq!(anew.code, Some(0), "{}", anew.stderr);
+    assert_eq!(world.count("items").await, 300);
+}
+
+#[tokio::test]
 async fn a_foreign_key_that_would_follow_is_refused_in_the_plan() {
     let world = world(source((1..=10).map(|k| (k, "new", k))), TARGET).await;
     world

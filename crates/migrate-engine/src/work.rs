@@ -1,7 +1,7 @@
 //! One worker: claim, do, settle.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use migrate_core::{
     Chunk, ChunkId, Claim, CommitRecord, Error, ErrorKind, Event, Failure, Holder, Lease, LoadPlan,
@@ -15,6 +15,9 @@ use crate::schedule::Turn;
 use crate::table::Table;
 use crate::table_plan::Ends;
 use crate::verify::counted;
+
+/// How long a claim that is on its way may take when the run is to stop.
+const CLAIM_GRACE: Duration = Duration::from_secs(2);
 
 /// Takes turns until there are none.
 #[derive(Debug)]
@@ -52,7 +55,15 @@ impl Worker {
         let claiming = async {
             steadily!(table.status.claim(owner, turn.stage, &self.name, self.drain.lease))
         };
-        let claim = cx.unless_cancelled(claiming).await?;
+        let mut claiming = std::pin::pin!(claiming);
+        let claim = tokio::select! {
+            claim = &mut claiming => claim?,
+            // Dropped on its way, it could leave a lease that nobody knows of.
+            () = cx.cancel.cancelled() => match tokio::time::timeout(CLAIM_GRACE, claiming).await {
+                Ok(claim) => claim?,
+                Err(_elapsed) => return cx.ensure_active(),
+            },
+        };
         match claim {
             Claim::Leased(lease) => self.carry_out(turn, table, &lease, cx).await,
             Claim::NotYet { retry_in, holder } => {
