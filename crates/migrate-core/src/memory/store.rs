@@ -297,7 +297,11 @@ impl Table {
                 sum += item.counts;
                 sum
             }),
-            first_failure: self.items.iter().find_map(|item| item.failure.clone()),
+            first_failure: self
+                .items
+                .iter()
+                .filter(|item| matches!(item.status, Status::Failed))
+                .find_map(|item| item.failure.clone()),
             ..TableProgress::empty(self.id)
         }
     }

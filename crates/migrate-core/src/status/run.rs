@@ -189,7 +189,7 @@ pub struct TableProgress {
     pub failed_chunk_count: u64,
     /// What the committed chunks came to.
     pub counts: WriteSummary,
-    /// What the first failed chunk failed of.
+    /// What the first step that has failed for good failed of.
     pub first_failure: Option<String>,
 }
 
