@@ -90,10 +90,12 @@ create table migration_status.migration_targets (
 create table migration_status.migration_work_items (
     table_id       bigint not null
                    references migration_status.migration_table_status on delete cascade,
-    kind           text not null check (kind in ('prepare', 'chunk', 'finish')),
+    kind           text not null check (kind in ('prepare', 'set_aside', 'chunk', 'publish', 'rebuild',
+                                         'relink', 'finish')),
     item_id        integer not null,
     status         text not null default 'pending'
-                   check (status in ('pending', 'in_progress', 'completed', 'failed', 'superseded')),
+                   check (status in ('pending', 'in_progress', 'completed', 'failed', 'superseded',
+                                     'handed_over')),
     extent         jsonb,
     expected_rows  bigint,
     estimated_rows bigint,
@@ -118,8 +120,26 @@ create index migration_work_items_pending
     on migration_status.migration_work_items (table_id, kind, item_id) where status = 'pending';
 create index migration_work_items_leased
     on migration_status.migration_work_items (table_id, kind) where status = 'in_progress';
+comment on column migration_status.migration_work_items.status is
+    'handed_over: a later run brings back what this step should have.';
 comment on column migration_status.migration_work_items.retry_count is
     'Failed tries in the present invocation; a crash of the worker counts in crash_count instead.';
+
+-- The window of each incremental read. It counts as a lower bound once its table is completed.
+create table migration_status.migration_watermarks (
+    table_id         bigint primary key
+                     references migration_status.migration_table_status on delete cascade,
+    scope            text not null,
+    watermark_column text not null,
+    low_value        text,
+    high_value       text,
+    high             jsonb,
+    rows_at_high     bigint not null,
+    reads_nulls      boolean not null,
+    overlap_seconds  bigint not null
+);
+comment on column migration_status.migration_watermarks.rows_at_high is
+    'Rows with exactly the high value when it was pinned; an unchanged count means nothing is new.';
 
 create view migration_status.migration_chunk_status as
 select t.run_id, t.source_name, t.source_database, t.source_schema, t.source_table,
@@ -142,6 +162,23 @@ select run_id, source_name, source_database, source_schema, source_table, target
        error_message
 from migration_status.migration_table_status
 order by started_at desc, table_id;
+
+create view migration_status.v_watermark_windows as
+select t.run_id, t.source_name, t.source_database, t.source_schema, t.source_table,
+       t.target_schema, t.target_table, w.watermark_column, w.low_value, w.high_value,
+       w.rows_at_high, w.reads_nulls, w.overlap_seconds, t.plan ->> 'snapshot' as moment, t.status,
+       c.rows_read, c.rows_inserted, c.rows_updated, c.rows_skipped, t.started_at, t.completed_at
+from migration_status.migration_watermarks w
+join migration_status.migration_table_status t using (table_id)
+cross join lateral (
+    select coalesce(sum(i.rows_read), 0) as rows_read,
+           coalesce(sum(i.rows_inserted), 0) as rows_inserted,
+           coalesce(sum(i.rows_updated), 0) as rows_updated,
+           coalesce(sum(i.rows_skipped), 0) as rows_skipped
+    from migration_status.migration_work_items i
+    where i.table_id = t.table_id and i.kind = 'chunk'
+) c
+order by t.table_id desc;
 
 create view migration_status.v_active_migrations as
 select r.run_id, r.status, r.started_at, r.heartbeat_at, now() - r.started_at as duration,
@@ -169,5 +206,5 @@ where r.status in ('running', 'partial', 'failed', 'paused')
 order by r.started_at desc;
 
 insert into migration_status.schema_migrations (version, description, success, checksum, execution_time)
-values (1, 'status', true, '\x186D25C105109345D0A2859FC2B45C64D00430903BF300906567D9E2DFCAED052729B82A0BCE5A7740A2FD9054CCA816', 0);
+values (1, 'status', true, '\x0BBC769E88772E29648A11AEB6B5D0F739AF9889D6242579E3576B9201758E26419093389382F0CA541BC685A0C9275E', 0);
 commit;

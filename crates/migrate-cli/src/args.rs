@@ -72,6 +72,8 @@ pub(crate) enum Command {
     Plan(PlanArguments),
     /// Print the statements that create the target tables; write nothing
     Ddl,
+    /// Bring back indexes, constraints and triggers that a dead run left set aside; load nothing
+    Repair,
     /// Check the configuration; connect to nothing
     Validate,
     /// Copy five real tables from a stand-in for Snowflake into a private PostgreSQL

@@ -85,7 +85,7 @@ impl Observer for Narrator {
                 debug!("[{}] chunk {chunk}: try {attempt}", table.name);
             }
             Event::ChunkCompleted { table, chunk, summary, elapsed } => {
-                let rows = summary.rows_inserted + summary.rows_updated + summary.rows_skipped;
+                let rows = summary.rows_settled();
                 debug!("[{}] chunk {chunk}: {rows} rows in {}", table.name, duration(*elapsed));
                 self.advanced(table, rows);
             }

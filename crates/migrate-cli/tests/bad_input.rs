@@ -118,9 +118,14 @@ async fn what_is_wrong_with_the_configuration_is_named() {
     };
     mistake(&world, filter, 3, &["source_filter", "bracket"]).await;
     let upsert = |config: &mut Json| {
-        config["sources"][0]["tables"][0]["uniqueness_columns"] = json!(["id"]);
+        config["sources"][0]["tables"][0]["uniqueness_columns"] = json!(["name"]);
     };
-    mistake(&world, upsert, 1, &["upsert"]).await;
+    let statement = r#"create unique index on "public"."orders" ("name")"#;
+    mistake(&world, upsert, 1, &["no unique index", statement]).await;
+    let unknown = |config: &mut Json| {
+        config["sources"][0]["tables"][0]["uniqueness_columns"] = json!(["Id"]);
+    };
+    mistake(&world, unknown, 1, &["\"Id\"", "did you mean \"id\"?"]).await;
     let usage = world.run(&["--confg", "x"]).await;
     assert_eq!(usage.code, Some(2));
     let nothing = world.run(&["--config", "nowhere.json"]).await;

@@ -8,7 +8,7 @@ use migrate_postgres::sqlx::postgres::{PgArguments, PgPool};
 use migrate_postgres::sqlx::query::Query;
 use migrate_postgres::sqlx::{self, AssertSqlSafe, Connection, PgConnection, Postgres, Row};
 use migrate_postgres::{Database, PostgresSettings};
-use postgres_sandbox::TestDatabase;
+use postgres_sandbox::{Installation, Search, TestDatabase};
 use serde_json::{Value as Json, json};
 use snowflake_double::{Double, DoubleBuilder, Table, Type, User, Value};
 use tempfile::TempDir;
@@ -109,6 +109,20 @@ impl World {
     pub(crate) async fn count(&self, table: &str) -> u64 {
         let count = self.text(&format!("select count(*)::text from {table}")).await;
         count.and_then(|text| text.parse().ok()).expect("a count")
+    }
+
+    /// The schema of everything but the status tables, as `pg_dump` tells it.
+    pub(crate) async fn schema(&self) -> String {
+        let installed = Installation::find(&Search::new()).expect("a PostgreSQL");
+        let dump = Command::new(installed.bin("pg_dump").expect("pg_dump"))
+            .args(["--schema-only", "--exclude-schema=migration_status"])
+            .arg(format!("--dbname={}", self.database.url()))
+            .output();
+        let dump = dump.await.expect("pg_dump runs");
+        assert!(dump.status.success(), "{}", String::from_utf8_lossy(&dump.stderr));
+        let text = String::from_utf8(dump.stdout).expect("UTF-8");
+        // Newer versions write a random key.
+        text.lines().filter(|line| !line.contains("restrict ")).collect::<Vec<_>>().join("\n")
     }
 
     /// Waits until a condition on the database holds.

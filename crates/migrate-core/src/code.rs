@@ -86,6 +86,10 @@ codes! {
     COLUMN_NEARLY_MATCHES = "column_nearly_matches", SchemaMismatch;
     /// A source type cannot be stored in the target column's type.
     TYPE_MISMATCH = "type_mismatch", SchemaMismatch;
+    /// Rows are to be merged by columns that are no unique key of the target.
+    KEY_NOT_UNIQUE = "key_not_unique", SchemaMismatch;
+    /// Rows of one key in the source cannot all be the truth.
+    AMBIGUOUS_KEY = "ambiguous_key", DataInvalid;
     /// A value does not fit the target column.
     VALUE_REFUSED = "value_refused", DataInvalid;
     /// The target already holds rows that this tool did not write in an unfinished run.

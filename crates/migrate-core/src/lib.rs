@@ -36,6 +36,7 @@ pub mod memory;
 mod name;
 mod predicate;
 mod schema;
+mod set_aside;
 mod sink;
 mod source;
 mod sql;
@@ -43,6 +44,7 @@ mod status;
 mod suggest;
 pub mod value;
 mod value_policy;
+mod watermark;
 
 pub use arrow;
 pub use async_trait::async_trait;
@@ -64,12 +66,14 @@ pub use key::{Canonical, Key, Reading};
 pub use name::{ColumnName, TableRef};
 pub use predicate::Predicate;
 pub use schema::{Annotations, Column, Fill, TableDefinition, TableSchema};
+pub use set_aside::{Existing, LeftAside, RestoreStep, Return, SetAside};
 pub use sink::{
-    CommitGuarantee, Fidelity, LoadPlan, Sink, SinkCapabilities, SinkTable, WriteMode, WriteSummary,
+    CommitGuarantee, Fidelity, LoadPlan, PlanFacts, SettledPlan, Sink, SinkCapabilities, SinkTable,
+    WriteMode, WriteSummary,
 };
 pub use source::{
     BatchStream, DeclaredKeys, ObjectStat, Pushdown, ScanRequest, Snapshot, Source, SourceTable,
-    TableSize,
+    TableSize, greatest_of,
 };
 pub use sql::{SqlBuilder, SqlStatement};
 pub use status::{
@@ -81,6 +85,7 @@ pub use status::{
 pub use suggest::closest;
 pub use value::{CalendarUnit, Decimal, Float, Scalar};
 pub use value_policy::{OnFraction, OnNonjson, OnNul, ValuePart, ValuePolicy};
+pub use watermark::{LastWindow, WatermarkWindow, WindowRows};
 
 // Compile-time guards: every extension point stays dyn-compatible.
 const _: Option<(&dyn Source, &dyn SourceTable)> = None;

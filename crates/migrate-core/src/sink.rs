@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::ops::AddAssign;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -9,12 +10,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::chunk::Chunk;
 use crate::column_match::ColumnPair;
+use crate::column_type::ColumnType;
 use crate::commit::{CommitDomain, CommitRecord};
 use crate::context::RunContext;
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::{ColumnName, TableRef};
 use crate::schema::{TableDefinition, TableSchema};
+use crate::set_aside::SetAside;
 use crate::source::BatchStream;
+use crate::value::Scalar;
 
 /// A system that takes tables.
 #[async_trait]
@@ -89,6 +93,17 @@ pub trait SinkTable: fmt::Debug + Send + Sync {
     /// As [`Sink::check`].
     async fn is_empty(&self) -> Result<bool>;
 
+    /// The greatest value of a column, as a value of the source's type `_of`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Sink::check`]; `Unsupported` where values of this type cannot be ordered.
+    async fn greatest(&self, column: &ColumnName, _of: &ColumnType) -> Result<Option<Scalar>> {
+        Err(Error::new(ErrorKind::Unsupported, "This target cannot tell its greatest watermark")
+            .with("column", column)
+            .with_hint("set \"watermark_low\": \"last_window\""))
+    }
+
     /// Other tables with a foreign key to this one.
     ///
     /// # Errors
@@ -96,8 +111,20 @@ pub trait SinkTable: fmt::Debug + Send + Sync {
     /// As [`Sink::check`].
     async fn referenced_by(&self) -> Result<Vec<TableRef>>;
 
-    /// Makes the table ready, once per run: empties `plan.truncate`. `record` runs first and shares
-    /// the transaction, so that a second caller neither waits for nor repeats it.
+    /// Holds a plan against what only the sink knows, and completes it: keys that cannot decide which
+    /// rows are known are refused here, before a row moves, and what is to be set aside is listed.
+    ///
+    /// # Errors
+    ///
+    /// [`KEY_NOT_UNIQUE`](crate::code::KEY_NOT_UNIQUE) with the statement that mends it, or as
+    /// [`Sink::check`].
+    async fn settle_plan(&self, plan: LoadPlan, _facts: PlanFacts) -> Result<SettledPlan> {
+        Ok(SettledPlan { plan, notes: Vec::new() })
+    }
+
+    /// Makes the table ready, once per run: takes `plan.set_aside` away, empties `plan.truncate`, and
+    /// makes the place beside the table where one is needed. `record` runs first and shares the
+    /// transaction, so that a second caller neither waits for nor repeats it.
     ///
     /// # Errors
     ///
@@ -134,6 +161,38 @@ pub trait SinkTable: fmt::Debug + Send + Sync {
         cx: &RunContext,
     ) -> Result<WriteSummary>;
 
+    /// Shows the rows that were loaded beside the table, all at once: readers see the old rows or the
+    /// new ones. Only for [`WriteMode::Replace`]. `record` shares the transaction.
+    ///
+    /// # Errors
+    ///
+    /// As [`write_chunk`](Self::write_chunk); then readers still see the old rows.
+    ///
+    /// # Cancellation safety
+    ///
+    /// Dropping the call rolls back.
+    async fn publish(
+        &self,
+        _plan: &LoadPlan,
+        _record: Option<&dyn CommitRecord>,
+        _cx: &RunContext,
+    ) -> Result<()> {
+        Err(Error::new(ErrorKind::Unsupported, "This target cannot replace a table at once")
+            .with_hint("set \"replace\": \"off\" and \"truncate_onstart\": true"))
+    }
+
+    /// Brings back one thing that was set aside. Safe to call again, also while a statement of a
+    /// process that has died is still at work on it.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the database answers; what other calls brought back stays.
+    async fn restore(&self, object: &SetAside, _cx: &RunContext) -> Result<()> {
+        Err(Error::new(ErrorKind::Unsupported, "This target sets nothing aside")
+            .with("missing", &object.what)
+            .with_hint("create it by hand"))
+    }
+
     /// Leaves the table in good shape after the last chunk: fresh planner statistics. Safe to call
     /// again.
     ///
@@ -154,6 +213,9 @@ pub enum WriteMode {
     InsertOnly {
         /// The unique key in the target.
         keys: Vec<ColumnName>,
+        /// The column that tells which of two rows of the source is newer.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        version: Option<ColumnName>,
     },
     /// New rows are inserted, known ones updated, never by an older version.
     Upsert {
@@ -161,6 +223,12 @@ pub enum WriteMode {
         keys: Vec<ColumnName>,
         /// The column that tells which of two rows is newer.
         version: Option<ColumnName>,
+    },
+    /// All rows are loaded beside the table and shown at once.
+    Replace {
+        /// A unique key of the target, by which only what differs is written; none where the target
+        /// has none.
+        keys: Vec<ColumnName>,
     },
 }
 
@@ -170,7 +238,28 @@ impl fmt::Display for WriteMode {
             Self::Copy => "copy",
             Self::InsertOnly { .. } => "insert-only",
             Self::Upsert { .. } => "upsert",
+            Self::Replace { .. } => "atomic replace",
         })
+    }
+}
+
+impl WriteMode {
+    /// The unique key by which rows are known; none where rows are only added.
+    pub fn keys(&self) -> &[ColumnName] {
+        match self {
+            Self::Copy => &[],
+            Self::InsertOnly { keys, .. } | Self::Upsert { keys, .. } | Self::Replace { keys } => {
+                keys
+            }
+        }
+    }
+
+    /// The column that tells which of two rows is newer.
+    pub fn version(&self) -> Option<&ColumnName> {
+        match self {
+            Self::Copy | Self::Replace { .. } => None,
+            Self::InsertOnly { version, .. } | Self::Upsert { version, .. } => version.as_ref(),
+        }
     }
 }
 
@@ -186,12 +275,24 @@ pub struct LoadPlan {
     /// Tables to empty in one statement before the first row; usually this one or none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub truncate: Vec<TableRef>,
+    /// What is taken away before the first row, for all tables that are prepared together.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub set_aside: Vec<SetAside>,
+    /// What comes back after the last row; its position is the number of its step.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub restore: Vec<SetAside>,
 }
 
 impl LoadPlan {
     /// Appends to the table.
     pub fn append(columns: Vec<ColumnPair>) -> Self {
-        Self { mode: WriteMode::Copy, columns, truncate: Vec::new() }
+        Self {
+            mode: WriteMode::Copy,
+            columns,
+            truncate: Vec::new(),
+            set_aside: Vec::new(),
+            restore: Vec::new(),
+        }
     }
 
     /// The source columns of every batch, in batch order. A column that fills several columns of the
@@ -210,9 +311,31 @@ impl LoadPlan {
     }
 }
 
+/// What a sink has to know to settle a plan.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct PlanFacts {
+    /// Rows that will be read, if known.
+    pub expected_rows: Option<u64>,
+    /// Whether indexes, constraints and triggers are to be set aside for the load.
+    pub sets_aside: bool,
+    /// What earlier runs took away from this table and have not brought back.
+    pub missing: Vec<SetAside>,
+}
+
+/// A plan that the sink agrees to.
+#[derive(Debug, Clone)]
+pub struct SettledPlan {
+    /// The plan, completed.
+    pub plan: LoadPlan,
+    /// What the operator should know.
+    pub notes: Vec<String>,
+}
+
 /// What a sink's table can do; asked at plan time.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
+#[expect(clippy::struct_excessive_bools, reason = "each ability stands for itself")]
 pub struct SinkCapabilities {
     /// Whether it can be emptied.
     pub truncate: bool,
@@ -220,6 +343,10 @@ pub struct SinkCapabilities {
     pub insert_only: bool,
     /// Whether it takes [`WriteMode::Upsert`].
     pub upsert: bool,
+    /// Whether it takes [`WriteMode::Replace`].
+    pub replace: bool,
+    /// Whether indexes, constraints and triggers can be set aside.
+    pub set_aside: bool,
     /// What `Ok` from [`SinkTable::write_chunk`] is worth when the process dies right after it.
     pub commit: CommitGuarantee,
 }
@@ -250,6 +377,23 @@ pub struct WriteSummary {
     pub rows_skipped: u64,
     /// Bytes sent to the sink.
     pub bytes: u64,
+}
+
+impl AddAssign for WriteSummary {
+    fn add_assign(&mut self, other: Self) {
+        self.rows_read += other.rows_read;
+        self.rows_inserted += other.rows_inserted;
+        self.rows_updated += other.rows_updated;
+        self.rows_skipped += other.rows_skipped;
+        self.bytes += other.bytes;
+    }
+}
+
+impl WriteSummary {
+    /// Rows that are accounted for in the target: inserted, updated and skipped.
+    pub const fn rows_settled(&self) -> u64 {
+        self.rows_inserted + self.rows_updated + self.rows_skipped
+    }
 }
 
 /// What becomes of a column's values.

@@ -1,22 +1,24 @@
 //! Where rows come from.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{ArrayRef, RecordBatch};
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 use serde::{Deserialize, Serialize};
 
 use crate::chunk::Extent;
 use crate::context::RunContext;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::histogram::{HistogramRequest, KeyHistogram};
 use crate::key::Key;
 use crate::name::{ColumnName, TableRef};
 use crate::predicate::Predicate;
 use crate::schema::{Annotations, TableSchema};
+use crate::value::{Scalar, for_each_scalar};
 
 /// Rows on their way. Dropping the stream ends the read and frees what it holds.
 pub type BatchStream = BoxStream<'static, Result<RecordBatch>>;
@@ -176,6 +178,17 @@ pub trait SourceTable: fmt::Debug + Send + Sync {
         Ok(Annotations::default())
     }
 
+    /// The greatest value of a column among the rows that match, NULL aside.
+    ///
+    /// # Errors
+    ///
+    /// As [`count`](Self::count); `Unsupported` where values of this type cannot be ordered.
+    async fn greatest(&self, column: &ColumnName, _filter: &Predicate) -> Result<Option<Scalar>> {
+        Err(Error::new(ErrorKind::Unsupported, "This source cannot tell its greatest watermark")
+            .with("column", column)
+            .with_hint("remove `source_watermark` and `target_watermark`"))
+    }
+
     /// The immutable objects that the table is made of; none where it is not made of objects.
     ///
     /// # Errors
@@ -271,6 +284,30 @@ impl ScanRequest {
         self.batch_bytes = bytes;
         self
     }
+}
+
+/// The greatest of the values of a column, for sources without a query language.
+///
+/// # Errors
+///
+/// As [`for_each_scalar`](crate::value::for_each_scalar).
+pub fn greatest_of(
+    array: &ArrayRef,
+    column: &ColumnName,
+    known: Option<Scalar>,
+) -> Result<Option<Scalar>> {
+    let mut greatest = known;
+    for_each_scalar(array, column, |value| {
+        let is_greater = match (&value, &greatest) {
+            (Some(value), Some(known)) => value.compare(known) == Some(Ordering::Greater),
+            (value, _) => value.is_some(),
+        };
+        if is_greater {
+            greatest = value;
+        }
+        Ok(())
+    })?;
+    Ok(greatest)
 }
 
 /// One immutable object of a table, such as a Parquet file.

@@ -12,7 +12,7 @@ use crate::table_plan::{Ends, refuse_unless_pushed};
 /// A chunk of unknown rows should not be larger: it is what a failure repeats.
 const AIMED_BYTES: u64 = 64 << 20;
 
-/// Lets the strategy of the job cut the table.
+/// Lets the strategy of the job cut the rows that match `filter`.
 ///
 /// # Errors
 ///
@@ -20,6 +20,7 @@ const AIMED_BYTES: u64 = 64 << 20;
 pub(crate) async fn cut(
     job: &TableJob,
     ends: &Ends,
+    filter: &Predicate,
     columns: &[ColumnPair],
     notes: &mut Vec<String>,
 ) -> Result<ChunkPlan> {
@@ -31,12 +32,12 @@ pub(crate) async fn cut(
             let input = PlanInput::new(ends.source.as_ref())
                 .with_keys(&keys)
                 .with_fallback(job.chunk_fallback.as_ref())
-                .with_filter(&job.filter)
+                .with_filter(filter)
                 .with_chunk_rows(aimed_rows(job, ends, columns).await?);
             strategy.plan(input).await?
         }
         None => {
-            let rows = ends.source.count(&job.filter).await?;
+            let rows = ends.source.count(filter).await?;
             let everything = Extent::Rows { predicate: Predicate::All };
             ChunkPlan::new("single", "one chunk for the whole table", [(everything, Some(rows))])
         }

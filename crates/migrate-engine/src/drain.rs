@@ -100,7 +100,7 @@ impl Drain {
 
     /// Adds what one chunk has committed.
     pub(crate) fn count(&self, summary: &WriteSummary) {
-        let rows = summary.rows_inserted + summary.rows_updated + summary.rows_skipped;
+        let rows = summary.rows_settled();
         self.rows.fetch_add(rows, Ordering::Relaxed);
         self.bytes.fetch_add(summary.bytes, Ordering::Relaxed);
     }

@@ -9,6 +9,7 @@ use migrate_core::{
 };
 
 use crate::chunk_column::ChunkColumn;
+use crate::window::Watermark;
 
 /// One table to copy, with its settings. Start from [`TableJob::copy`] and add with `with_*`.
 #[derive(Debug, Clone)]
@@ -28,6 +29,8 @@ pub struct TableJob {
     pub status: Option<Arc<dyn StatusStore>>,
     /// Which rows.
     pub filter: Predicate,
+    /// Which of them are new, where only those are read.
+    pub watermark: Option<Watermark>,
     /// Names that differ, and what becomes of values that the target cannot hold as they are.
     pub columns: ColumnChoices,
     /// Whether a missing target is created.
@@ -36,6 +39,8 @@ pub struct TableJob {
     pub mode: WriteMode,
     /// Whether the target is emptied first.
     pub truncate: bool,
+    /// Whether indexes, constraints and triggers are set aside for the load.
+    pub sets_aside: bool,
     /// What to do with a target that has rows already, when they are appended to.
     pub on_nonempty: NonemptyPolicy,
     /// Whether all chunks must read one moment of the source.
@@ -116,10 +121,12 @@ impl TableJob {
             sink: None,
             status: None,
             filter: Predicate::All,
+            watermark: None,
             columns: ColumnChoices::default(),
             creation: CreationPolicy::default(),
             mode: WriteMode::Copy,
             truncate: false,
+            sets_aside: false,
             on_nonempty: NonemptyPolicy::default(),
             snapshot: SnapshotPolicy::default(),
             fidelity: FidelityPolicy::default(),
@@ -181,8 +188,8 @@ impl TableJob {
     /// What decides the data, as text. Sizes, limits and cuts do not: a stored plan keeps them.
     fn own_fingerprint(&self) -> String {
         format!(
-            "v1 {} {} {} {:?} {:?} {}",
-            self.from, self.to, self.filter, self.columns, self.mode, self.truncate
+            "v1 {} {} {} {:?} {:?} {} {:?}",
+            self.from, self.to, self.filter, self.columns, self.mode, self.truncate, self.watermark
         )
     }
 

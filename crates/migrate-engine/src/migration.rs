@@ -145,6 +145,7 @@ impl Migration {
             table_count: self.jobs.len(),
             worker_count: usize::try_from(self.workers.get()).unwrap_or(usize::MAX),
         });
+        self.announce_left_aside(&ledgers, cx).await?;
         let pins = self.run_pins(&ledgers, &run, cx).await?;
         let tables = plan_tables(self.unplanned(&ledgers, &run, &pins), cx).await;
         let drain = Arc::new(Drain::new(
@@ -182,7 +183,7 @@ impl Migration {
         cx.unless_cancelled(checks).await
     }
 
-    fn ledgers(&self) -> Vec<Arc<Ledger>> {
+    pub(crate) fn ledgers(&self) -> Vec<Arc<Ledger>> {
         let stores = distinct(self.jobs.iter().map(|(_, parts)| &parts.status));
         stores
             .into_iter()

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use futures::StreamExt;
 use migrate_core::{
-    CommitGuarantee, Error, ErrorKind, NewPlan, Result, RunContext, Snapshot, TableId, TablePlan,
-    TableRef,
+    CommitGuarantee, Error, ErrorKind, NewPlan, Result, RunContext, SetAside, Snapshot, TableId,
+    TablePlan, TableRef,
 };
 
 use crate::group::{Truncation, group};
@@ -122,8 +122,8 @@ impl Unplanned<'_> {
     }
 
     async fn draft(&self, has_own_rows: bool) -> Result<Draft> {
-        let draft =
-            plan_table(self.job, self.parts, self.pinned, has_own_rows, self.missing).await?;
+        let entry = (self.missing == Missing::Create).then(|| self.table.id());
+        let draft = plan_table(self.job, self.parts, self.pinned, has_own_rows, entry).await?;
         check_guarantee(self.parts, &draft, self.shares_target)?;
         Ok(draft)
     }
@@ -176,6 +176,25 @@ fn settle_groups(planned: &mut [Planned]) {
                 (Some(Err(error)), found) => *found = Found::Refused(error),
                 _ => {}
             }
+        }
+        share_set_aside(&mut of_ledger);
+    }
+}
+
+/// Whichever table of a group gets to prepare it takes away what all of them do without.
+fn share_set_aside(of_ledger: &mut [&mut Planned]) {
+    let leader =
+        |one: &Planned| one.draft().map(|draft| draft.plan.prepared_by.unwrap_or(one.table.id()));
+    let mut shared: BTreeMap<TableId, Vec<SetAside>> = BTreeMap::new();
+    for one in of_ledger.iter() {
+        if let (Some(leader), Some(draft)) = (leader(one), one.draft()) {
+            shared.entry(leader).or_default().extend(draft.plan.load.set_aside.iter().cloned());
+        }
+    }
+    for one in of_ledger.iter_mut() {
+        let all = leader(one).and_then(|leader| shared.get(&leader));
+        if let (Some(all), Found::New(draft)) = (all, &mut one.found) {
+            draft.plan.load.set_aside.clone_from(all);
         }
     }
 }

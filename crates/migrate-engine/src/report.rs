@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use migrate_core::{Outcome, RunId, TableRef};
+use migrate_core::{Outcome, RunId, TableRef, WriteSummary};
 
 /// The end of a run, as this process saw it.
 #[derive(Debug, Clone)]
@@ -34,8 +34,8 @@ pub struct TableReport {
     pub target: TableRef,
     /// How it ended.
     pub outcome: Outcome,
-    /// Rows that the run has committed so far, by all processes.
-    pub rows: u64,
+    /// Rows that the run has read and committed so far, by all processes.
+    pub counts: WriteSummary,
     /// Chunks in all.
     pub chunk_count: u64,
     /// Chunks committed.
@@ -47,7 +47,7 @@ pub struct TableReport {
 impl RunReport {
     /// Rows of all tables that the run has committed so far, by all processes.
     pub fn row_count(&self) -> u64 {
-        self.tables.iter().map(|table| table.rows).sum()
+        self.tables.iter().map(|table| table.counts.rows_settled()).sum()
     }
 
     /// Tables that ended in a certain way.

@@ -90,7 +90,15 @@ impl Schedule {
         if entries.iter().all(|entry| entry.stage.is_none()) {
             return Choice::AllEnded;
         }
-        let free = entries.iter_mut().enumerate().filter(|(_, entry)| entry.has_room());
+        // A foreign key needs the rows and the unique constraints of both its tables.
+        let is_filled =
+            |entry: &Entry| matches!(entry.stage, None | Some(WorkKind::Relink | WorkKind::Finish));
+        let all_filled = entries.iter().all(is_filled);
+        let may_go_on = |entry: &Entry| all_filled || entry.stage != Some(WorkKind::Relink);
+        let free = entries
+            .iter_mut()
+            .enumerate()
+            .filter(|(_, entry)| entry.has_room() && may_go_on(entry));
         let (due, resting): (Vec<_>, Vec<_>) =
             free.partition(|(_, entry)| entry.rests_until <= now);
         let fewest = due.into_iter().min_by_key(|(_, entry)| entry.active);
@@ -120,9 +128,11 @@ enum Choice<'a> {
 impl Entry {
     fn has_room(&self) -> bool {
         match self.stage {
-            Some(WorkKind::Chunk) => self.active < self.most_workers,
-            // One worker prepares or finishes a table.
-            Some(WorkKind::Prepare | WorkKind::Finish) => self.active == 0,
+            Some(WorkKind::Chunk | WorkKind::Rebuild | WorkKind::Relink) => {
+                self.active < self.most_workers
+            }
+            // One worker does what is done once.
+            Some(_) => self.active == 0,
             None => false,
         }
     }
@@ -223,6 +233,25 @@ mod tests {
         };
         let (none, ()) = tokio::join!(idle, ending);
         assert!(none.is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn foreign_keys_wait_until_every_table_has_its_rows() {
+        let schedule = Schedule::new([(true, 2), (true, 2)]);
+        let cx = cx();
+        let first = schedule.next(&cx).await.expect("first table");
+        let second = schedule.next(&cx).await.expect("second table");
+        first.advance(WorkKind::Relink);
+        drop(first);
+        let started = Instant::now();
+        let waiting = async { (schedule.next(&cx).await, started.elapsed().as_secs()) };
+        let loading = async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            second.advance(WorkKind::Finish);
+        };
+        let ((turn, after_seconds), ()) = tokio::join!(waiting, loading);
+        assert_eq!(turn.map(|turn| turn.stage), Some(WorkKind::Relink));
+        assert_eq!(after_seconds, 1);
     }
 
     #[tokio::test]

@@ -197,7 +197,7 @@ impl Table {
         cx.emit(&Event::TableFinished {
             table: self.job.to.clone(),
             outcome: end.outcome,
-            rows: end.progress.row_count,
+            rows: end.progress.counts.rows_settled(),
             reason: end.reason.clone(),
         });
     }
@@ -222,7 +222,7 @@ impl Table {
             source: self.job.from.clone(),
             target: self.job.to.clone(),
             outcome: end.outcome,
-            rows: end.progress.row_count,
+            counts: end.progress.counts,
             chunk_count: end.progress.chunk_count,
             completed_chunk_count: end.progress.completed_chunk_count,
             reason: end.reason,

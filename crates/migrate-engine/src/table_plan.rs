@@ -5,14 +5,16 @@ use std::sync::Arc;
 
 use futures::future::join;
 use migrate_core::{
-    Chunk, ColumnMatch, ColumnName, Error, ErrorKind, Fidelity, LoadPlan, Predicate, Pushdown,
-    Result, RunId, SinkTable, Snapshot, SourceTable, TableDefinition, TablePlan, TableRef,
-    WriteMode, code,
+    Chunk, ChunkPlan, ColumnMatch, ColumnName, Error, ErrorKind, Fidelity, LoadPlan, PlanFacts,
+    Predicate, Pushdown, Result, Return, RunId, SinkTable, Snapshot, SourceTable, TableDefinition,
+    TableId, TablePlan, TableRef, WatermarkWindow, WindowRows, WriteMode, code,
 };
 
 use crate::cut::cut;
 use crate::job::{CreationPolicy, FidelityPolicy, NonemptyPolicy, SnapshotPolicy, TableJob};
+use crate::left_aside::left_aside;
 use crate::migration::Parts;
+use crate::window;
 
 /// Both ends of a table, with their metadata.
 #[derive(Debug, Clone)]
@@ -164,7 +166,8 @@ pub(crate) async fn define(job: &TableJob, source: &dyn SourceTable) -> Result<T
 }
 
 /// Decides how a table is loaded. `has_own_rows` says that another entry of the run has filled the
-/// same target, so rows in it are no surprise.
+/// same target, so rows in it are no surprise. `entry` is the table's part in a run that is about to
+/// be planned; without one nothing is written.
 ///
 /// # Errors
 ///
@@ -174,11 +177,16 @@ pub(crate) async fn plan_table(
     parts: &Parts,
     pinned: Option<&Snapshot>,
     has_own_rows: bool,
-    missing: Missing,
+    entry: Option<TableId>,
 ) -> Result<Draft> {
     job.ensure_supported()?;
     let pinned = pinned.filter(|_| job.snapshot != SnapshotPolicy::Off);
-    let ends = open(job, parts, pinned, missing).await?;
+    let missing = entry.map_or(Missing::Imagine, |_| Missing::Create);
+    let mut ends = open(job, parts, pinned, missing).await?;
+    let left = left_aside(job, parts, &ends, entry).await?;
+    if left.is_any_back {
+        ends = open(job, parts, pinned, missing).await?;
+    }
     let mut notes = Vec::new();
     check_snapshot(job, pinned, &ends, &mut notes)?;
     check_filter(job, &ends)?;
@@ -188,19 +196,47 @@ pub(crate) async fn plan_table(
     if !matched.dropped.is_empty() {
         notes.push(format!("not in the target, so not read: {}", listed(&matched.dropped)));
     }
-    refuse_second_copy(job, &ends, has_own_rows).await?;
-    let referenced_by = if job.truncate { ends.sink.referenced_by().await? } else { Vec::new() };
+    let window = window::pin(job, parts, &ends).await?;
+    let goes_on = window.as_ref().is_some_and(|pinned| pinned.goes_on);
+    refuse_second_copy(job, &ends, has_own_rows || goes_on).await?;
+    let window = window.map(|pinned| {
+        notes.extend(pinned.notes);
+        pinned.window
+    });
+    let filter = match &window {
+        Some(window) => job.filter.clone().and(window.predicate()),
+        None => job.filter.clone(),
+    };
     check_order(job, &ends)?;
-    let cut = cut(job, &ends, &matched.pairs, &mut notes).await?;
+    let cut = if has_nothing_new(window.as_ref(), &ends, &filter).await? {
+        ChunkPlan::new("none", "nothing is new", [])
+    } else {
+        cut(job, &ends, &filter, &matched.pairs, &mut notes).await?
+    };
 
     let mut load = LoadPlan::append(matched.pairs);
     load.mode = job.mode.clone();
     if job.truncate {
         load.truncate = vec![job.to.clone()];
     }
+    check_keys(&load, &ends)?;
+    let mut facts = PlanFacts::default();
+    facts.expected_rows = cut.estimated_rows();
+    facts.sets_aside = job.sets_aside;
+    facts.missing = left.missing;
+    let settled = ends.sink.settle_plan(load, facts).await?;
+    notes.extend(settled.notes);
+    let load = settled.plan;
+    let referenced_by = if job.truncate { ends.sink.referenced_by().await? } else { Vec::new() };
+    // A foreign key that is away for the load keeps nobody from emptying the table.
+    let is_freed = |by: &TableRef| {
+        load.set_aside.iter().any(|away| away.returns == Return::Relink && away.table == *by)
+    };
+    let referenced_by = referenced_by.into_iter().filter(|by| !is_freed(by)).collect();
     let mut plan = TablePlan::new(job.from.clone(), job.to.clone(), load);
-    plan.filter = job.filter.clone();
+    plan.filter = filter;
     plan.order.clone_from(&job.order);
+    plan.window = window;
     plan.snapshot = ends.source.snapshot().cloned();
     plan.estimated_rows = cut.estimated_rows();
     plan.chunk_count = cut.chunks.len() as u64;
@@ -287,6 +323,7 @@ fn check_mode(job: &TableJob, ends: &Ends) -> Result<()> {
             (capabilities.insert_only, "remove `insert_only_mode` and `uniqueness_columns`")
         }
         WriteMode::Upsert { .. } => (capabilities.upsert, "remove `uniqueness_columns`"),
+        WriteMode::Replace { .. } => (capabilities.replace, "remove `replace`"),
         _ => (false, "use another write mode"),
     };
     if !has_mode {
@@ -301,6 +338,31 @@ fn check_mode(job: &TableJob, ends: &Ends) -> Result<()> {
         return Err(Error::new(ErrorKind::Unsupported, "The target cannot be emptied")
             .with("table", &job.to)
             .with_hint("remove `truncate_onstart`"));
+    }
+    if job.sets_aside && !capabilities.set_aside {
+        return Err(Error::new(ErrorKind::Unsupported, "The target has no indexes to set aside")
+            .with("table", &job.to)
+            .with_hint("remove `disable_index`"));
+    }
+    Ok(())
+}
+
+/// What decides which row is meant must be among the columns that are loaded.
+fn check_keys(load: &LoadPlan, ends: &Ends) -> Result<()> {
+    let target = ends.sink.schema();
+    for column in load.mode.keys().iter().chain(load.mode.version()) {
+        target.require(column)?;
+        if load.columns.iter().all(|pair| pair.target != *column) {
+            return Err(Error::new(
+                code::REQUIRED_COLUMN_UNMAPPED,
+                format!("Nothing fills {column}, by which rows are to be told apart"),
+            )
+            .with("table", &target.table)
+            .with_hint(format!(
+                "add it to \"column_mapping\": {{\"<column of the source>\": {column}}}, or correct \
+                 `uniqueness_columns` and `target_watermark`"
+            )));
+        }
     }
     Ok(())
 }
@@ -371,6 +433,18 @@ async fn refuse_second_copy(job: &TableJob, ends: &Ends, has_own_rows: bool) -> 
         "set \"truncate_onstart\": true to replace them, \"uniqueness_columns\" to merge by key, \
          or \"on_nonempty\": \"append\" to add to them",
     ))
+}
+
+/// Whether a window holds no row, so that there is nothing to cut and nothing to read.
+async fn has_nothing_new(
+    window: Option<&WatermarkWindow>,
+    ends: &Ends,
+    filter: &Predicate,
+) -> Result<bool> {
+    let Some(window) = window.filter(|window| window.reads == WindowRows::Nothing) else {
+        return Ok(false);
+    };
+    Ok(!window.reads_nulls || ends.source.count(filter).await? == 0)
 }
 
 fn listed(names: &[ColumnName]) -> String {

@@ -1,12 +1,12 @@
 //! One worker: claim, do, settle.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use migrate_core::{
     Chunk, ChunkId, Claim, CommitGuarantee, CommitRecord, Error, ErrorKind, Event, Failure, Holder,
-    Lease, Outcome, Result, Retry, RunContext, ScanRequest, Settled, TablePlan, TableProgress,
-    WorkItem, WorkKind, WorkerId, WriteSummary,
+    Lease, LoadPlan, Outcome, Result, Retry, RunContext, ScanRequest, Settled, TablePlan,
+    TableProgress, WorkItem, WorkKind, WorkerId, WriteSummary,
 };
 
 use crate::drain::Drain;
@@ -15,6 +15,9 @@ use crate::schedule::Turn;
 use crate::table::Table;
 use crate::table_plan::Ends;
 use crate::verify::counted;
+
+/// How long a claim that is on its way may take when the run is to stop.
+const CLAIM_GRACE: Duration = Duration::from_secs(2);
 
 /// Takes turns until there are none.
 #[derive(Debug)]
@@ -47,12 +50,20 @@ impl Worker {
         let (plan, _) = table.work()?;
         let owner = match turn.stage {
             WorkKind::Prepare => plan.prepared_by.unwrap_or(table.id()),
-            WorkKind::Chunk | WorkKind::Finish => table.id(),
+            _ => table.id(),
         };
         let claiming = async {
             steadily!(table.status.claim(owner, turn.stage, &self.name, self.drain.lease))
         };
-        let claim = cx.unless_cancelled(claiming).await?;
+        let mut claiming = std::pin::pin!(claiming);
+        let claim = tokio::select! {
+            claim = &mut claiming => claim?,
+            // Dropped on its way, it could leave a lease that nobody knows of.
+            () = cx.cancel.cancelled() => match tokio::time::timeout(CLAIM_GRACE, claiming).await {
+                Ok(claim) => claim?,
+                Err(_elapsed) => return cx.ensure_active(),
+            },
+        };
         match claim {
             Claim::Leased(lease) => self.carry_out(turn, table, &lease, cx).await,
             Claim::NotYet { retry_in, holder } => {
@@ -80,7 +91,7 @@ impl Worker {
         let started = Instant::now();
         let chunk = match lease.item() {
             WorkItem::Chunk(chunk) => Some(chunk.id),
-            WorkItem::Prepare | WorkItem::Finish => None,
+            _ => None,
         };
         let attempt = lease.attempt();
         if let Some(chunk) = chunk {
@@ -102,7 +113,9 @@ impl Worker {
             Err(error) => self.failed(table, lease, chunk, &error, cx).await?,
         };
         match (turn.stage, done) {
-            (WorkKind::Prepare, Done::Committed) => turn.advance(WorkKind::Chunk),
+            (WorkKind::Prepare | WorkKind::SetAside | WorkKind::Publish, Done::Committed) => {
+                turn.advance(after(turn.stage, plan));
+            }
             (WorkKind::Finish, Done::Committed) => self.complete(turn, table, cx).await?,
             _ => turn.wake(),
         }
@@ -131,6 +144,21 @@ impl Worker {
             WorkItem::Chunk(chunk) => {
                 let copied = self.copy(plan, ends, chunk, record, &cx_of_work).await;
                 copied.map_err(|error| error.with("table", &plan.target).with("chunk", chunk.id))
+            }
+            WorkItem::SetAside => {
+                // Only that: rows that are there already stay.
+                let mut again = LoadPlan::append(plan.load.columns.clone());
+                again.set_aside.clone_from(&plan.load.restore);
+                let prepared = ends.sink.prepare(&again, record, &cx_of_work).await;
+                prepared.map(|()| WriteSummary::default())
+            }
+            WorkItem::Publish => {
+                let published = ends.sink.publish(&plan.load, record, &cx_of_work).await;
+                published.map(|()| WriteSummary::default())
+            }
+            WorkItem::Rebuild(number) | WorkItem::Relink(number) => {
+                let restored = restore(plan, ends, *number, &cx_of_work).await;
+                restored.map(|()| WriteSummary::default())
             }
             WorkItem::Finish => {
                 let finished = ends.sink.finish(&plan.load, &cx_of_work).await;
@@ -175,7 +203,9 @@ impl Worker {
         summary: &WriteSummary,
     ) -> Result<Done> {
         let (_, ends) = table.work()?;
-        if lease.item().kind() != WorkKind::Finish && shared_record(table, ends, lease).is_some() {
+        let shares_transaction =
+            matches!(lease.item(), WorkItem::Prepare | WorkItem::Chunk(_) | WorkItem::Publish);
+        if shares_transaction && shared_record(table, ends, lease).is_some() {
             return Ok(Done::Committed);
         }
         match steadily!(table.status.complete(lease, summary))? {
@@ -228,20 +258,25 @@ impl Worker {
         (completed, failed): (u64, u64),
         cx: &RunContext,
     ) -> Result<()> {
-        match (turn.stage, completed, failed) {
-            (WorkKind::Prepare, 1.., 0) => turn.advance(WorkKind::Chunk),
-            (WorkKind::Chunk, 1.., 0) => turn.advance(WorkKind::Finish),
-            (WorkKind::Finish, 1.., 0) => self.complete(turn, table, cx).await?,
-            (_, _, 1..) => self.end_with_failures(turn, table, cx).await?,
-            (_, 0, 0) => {
-                return Err(Error::new(
-                    ErrorKind::Internal,
-                    "The ledger lacks a step of the table",
-                )
+        let (plan, _) = table.work()?;
+        if completed + failed != plan.item_count(turn.stage) {
+            return Err(Error::new(ErrorKind::Internal, "The ledger lacks a step of the table")
                 .with("step", turn.stage)
                 .with_hint("start anew with --no-resume"));
-            }
         }
+        let next = match (turn.stage, failed) {
+            (WorkKind::Finish, 0) => return self.complete(turn, table, cx).await,
+            (WorkKind::Prepare | WorkKind::SetAside | WorkKind::Finish, 1..) => {
+                return self.end_with_failures(turn, table, cx).await;
+            }
+            // What was taken away comes back whatever has failed, but nothing unfinished is shown.
+            (WorkKind::Chunk, 1..) => after(WorkKind::Publish, plan),
+            (stage, _) => after(stage, plan),
+        };
+        if next == WorkKind::Finish && table.progress().await?.first_failure.is_some() {
+            return self.end_with_failures(turn, table, cx).await;
+        }
+        turn.advance(next);
         Ok(())
     }
 
@@ -315,6 +350,33 @@ fn shared_record(table: &Table, ends: &Ends, lease: &Lease) -> Option<Arc<dyn Co
         }
         _ => None,
     }
+}
+
+/// The next stage in which there is something to do.
+fn after(stage: WorkKind, plan: &TablePlan) -> WorkKind {
+    const STAGES: [WorkKind; 7] = [
+        WorkKind::Prepare,
+        WorkKind::SetAside,
+        WorkKind::Chunk,
+        WorkKind::Publish,
+        WorkKind::Rebuild,
+        WorkKind::Relink,
+        WorkKind::Finish,
+    ];
+    let later = STAGES.into_iter().skip_while(|one| *one != stage).skip(1);
+    let mut with_work = later.filter(|one| plan.item_count(*one) > 0);
+    with_work.next().unwrap_or(WorkKind::Finish)
+}
+
+/// Brings back one thing of the plan.
+async fn restore(plan: &TablePlan, ends: &Ends, number: u32, cx: &RunContext) -> Result<()> {
+    let object = usize::try_from(number).ok().and_then(|at| plan.load.restore.get(at));
+    let object = object.ok_or_else(|| {
+        Error::new(ErrorKind::Internal, "The plan lacks what a step brings back")
+            .with("step", number)
+            .with_hint("report this with the log of the run")
+    })?;
+    ends.sink.restore(object, cx).await
 }
 
 impl From<Settled> for Done {

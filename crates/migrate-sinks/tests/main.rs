@@ -3,6 +3,7 @@
 mod catalog;
 mod chunks;
 mod matrix;
+mod merging;
 mod prepare;
 mod samples;
 mod support;

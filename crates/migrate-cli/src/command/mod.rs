@@ -4,6 +4,7 @@ mod ddl;
 #[cfg(feature = "demo")]
 mod demo;
 mod plan;
+mod repair;
 mod run;
 mod validate;
 
@@ -17,6 +18,7 @@ pub(crate) use ddl::ddl;
 #[cfg(feature = "demo")]
 pub(crate) use demo::demo;
 pub(crate) use plan::plan;
+pub(crate) use repair::repair;
 pub(crate) use run::run;
 pub(crate) use validate::validate;
 

@@ -1,7 +1,8 @@
 //! `migrate plan`: connect, check, and show what a run would do.
 
 use migrate_core::{
-    Chunk, Fidelity, Predicate, Result, RunContext, RunId, Snapshot, TablePlan, WriteMode,
+    Chunk, ColumnName, Fidelity, Predicate, Result, RunContext, RunId, Scalar, Snapshot, TablePlan,
+    WatermarkWindow, WindowRows,
 };
 use migrate_engine::assembly::Assembly;
 use migrate_engine::{PlannedTable, Preview};
@@ -71,6 +72,9 @@ fn render_plan(page: &mut Page, plan: &TablePlan) {
     if plan.load.truncate.len() > 1 {
         page.field("emptied", &format!("together: {}", listed(&plan.load.truncate)));
     }
+    if let Some(window) = &plan.window {
+        page.field("window", &window_line(window));
+    }
     if plan.filter != Predicate::All {
         page.field("filter", &plan.filter.to_string());
     }
@@ -100,15 +104,33 @@ fn render(page: &mut Page, planned: &PlannedTable, chunks_shown: usize) {
     }
 }
 
+/// Keys, emptying, and what is away meanwhile.
 fn mode(plan: &TablePlan) -> String {
-    let keys = match &plan.load.mode {
-        WriteMode::InsertOnly { keys } | WriteMode::Upsert { keys, .. } => {
-            format!(" by {}", listed(keys))
-        }
-        _ => String::new(),
+    let by = |columns: &[ColumnName], word: &str| match columns {
+        [] => String::new(),
+        columns => format!("{word} {}", listed(columns)),
     };
+    let mode = &plan.load.mode;
+    let keys = by(mode.keys(), " by");
+    let newest =
+        by(mode.version().map(std::slice::from_ref).unwrap_or_default(), ", the newest by");
     let emptied = if plan.load.truncate.is_empty() { "" } else { ", after emptying the target" };
-    format!("{}{keys}{emptied}", plan.load.mode)
+    format!("{mode}{keys}{newest}{emptied}")
+}
+
+fn window_line(window: &WatermarkWindow) -> String {
+    let bound = |bound: &Option<Scalar>, none: &str| {
+        bound.as_ref().map_or_else(|| none.to_owned(), ToString::to_string)
+    };
+    let low = bound(&window.low, "the first");
+    let high = bound(&window.high, "none");
+    let values = match window.reads {
+        WindowRows::Closed => format!("from {low} to {high}"),
+        WindowRows::AboveLow => format!("after {low}, to {high}"),
+        WindowRows::Nothing => format!("nothing new since {low}"),
+    };
+    let nulls = if window.reads_nulls { ", and rows without a watermark" } else { "" };
+    format!("{} {values}{nulls}", window.column)
 }
 
 fn render_columns(page: &mut Page, planned: &PlannedTable) {

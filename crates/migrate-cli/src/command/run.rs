@@ -40,12 +40,16 @@ fn invoked_by() -> String {
 }
 
 pub(super) fn summary(report: &RunReport) -> String {
-    let mut tables = Columns::new(&["table", "outcome", "rows", "chunks"]);
+    let mut tables =
+        Columns::new(&["table", "outcome", "rows", "inserted", "updated", "skipped", "chunks"]);
     for table in &report.tables {
         tables.row([
             table.target.to_string(),
             table.outcome.to_string(),
-            grouped(table.rows),
+            grouped(table.counts.rows_read),
+            grouped(table.counts.rows_inserted),
+            grouped(table.counts.rows_updated),
+            grouped(table.counts.rows_skipped),
             format!("{} of {}", table.completed_chunk_count, table.chunk_count),
         ]);
     }

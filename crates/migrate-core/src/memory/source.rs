@@ -23,7 +23,9 @@ use crate::predicate::Predicate;
 use crate::schema::{Column, TableSchema};
 use crate::source::{
     BatchStream, ObjectStat, Pushdown, ScanRequest, Snapshot, Source, SourceTable, TableSize,
+    greatest_of,
 };
+use crate::value::Scalar;
 
 /// A source of batches in memory. Replacing a table makes a new version; snapshots read old ones.
 #[derive(Debug, Default)]
@@ -183,6 +185,15 @@ impl SourceTable for MemoryTable {
 
     fn can_sort(&self) -> bool {
         true
+    }
+
+    async fn greatest(&self, column: &ColumnName, filter: &Predicate) -> Result<Option<Scalar>> {
+        self.schema.require(column)?;
+        let rows = self.matching(filter)?;
+        match rows.column_by_name(column.as_str()) {
+            Some(array) => greatest_of(array, column, None),
+            None => Ok(None),
+        }
     }
 
     async fn objects(&self) -> Result<Vec<ObjectStat>> {

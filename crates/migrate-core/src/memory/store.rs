@@ -19,6 +19,7 @@ use crate::status::{
     TableId, TablePlan, TableProgress, TableRequest, TableState, WorkItem, WorkKind, WorkQueue,
     WorkerId, adopt,
 };
+use crate::watermark::LastWindow;
 
 /// Crashes of one item after which it is not handed out again: it probably kills its workers.
 const MAX_CRASHES: u32 = 10;
@@ -55,7 +56,7 @@ struct Item {
     status: Status,
     attempts: u32,
     crashes: u32,
-    rows: u64,
+    counts: WriteSummary,
     failure: Option<String>,
 }
 
@@ -165,7 +166,14 @@ impl State {
 impl Item {
     fn new(work: WorkItem) -> Self {
         let status = Status::Pending { not_before: Instant::now() };
-        Self { work, status, attempts: 0, crashes: 0, rows: 0, failure: None }
+        Self {
+            work,
+            status,
+            attempts: 0,
+            crashes: 0,
+            counts: WriteSummary::default(),
+            failure: None,
+        }
     }
 
     fn live_holder(&self) -> Option<Holder> {
@@ -317,8 +325,15 @@ impl Table {
             chunk_count: count(|_| true),
             completed_chunk_count: count(|status| matches!(status, Status::Completed)),
             failed_chunk_count: count(|status| matches!(status, Status::Failed)),
-            row_count: chunks().map(|item| item.rows).sum(),
-            first_failure: self.items.iter().find_map(|item| item.failure.clone()),
+            counts: chunks().fold(WriteSummary::default(), |mut sum, item| {
+                sum += item.counts;
+                sum
+            }),
+            first_failure: self
+                .items
+                .iter()
+                .filter(|item| matches!(item.status, Status::Failed))
+                .find_map(|item| item.failure.clone()),
             ..TableProgress::empty(self.id)
         }
     }
@@ -328,6 +343,24 @@ impl Table {
 impl PlanStore for MemoryStore {
     async fn load_plan(&self, table: TableId) -> Result<Option<TablePlan>> {
         Ok(lock(&self.state).table(table).and_then(|entry| entry.plan.clone()))
+    }
+
+    async fn last_window(&self, target: &TableRef, scope: &str) -> Result<Option<LastWindow>> {
+        let state = lock(&self.state);
+        let of_target = || state.tables.iter().filter(|entry| entry.request.target == *target);
+        let last = of_target().rev().find_map(|entry| {
+            let window = entry.plan.as_ref()?.window.as_ref()?;
+            let is_done = entry.outcome == Some(Outcome::Completed) && window.scope == scope;
+            let high = window.high.clone().filter(|_| is_done)?;
+            Some((entry, high, window.rows_at_high))
+        });
+        Ok(last.map(|(entry, high, rows)| {
+            let later = of_target().filter(|other| other.id > entry.id);
+            let mut written = later
+                .filter(|other| other.request.source == entry.request.source)
+                .filter(|other| other.progress().completed_chunk_count > 0);
+            LastWindow { high, rows_at_high: Some(rows), is_latest: written.next().is_none() }
+        }))
     }
 
     async fn save_plans(&self, plans: &[NewPlan<'_>]) -> Result<Vec<TablePlan>> {
@@ -342,10 +375,8 @@ impl State {
         if let Some(stored) = &entry.plan {
             return Ok(stored.clone());
         }
-        let prepare = new.plan.prepared_by.is_none().then_some(WorkItem::Prepare);
-        let work = new.chunks.iter().cloned().map(WorkItem::Chunk);
-        entry.items =
-            prepare.into_iter().chain(work).chain([WorkItem::Finish]).map(Item::new).collect();
+        let chunks = new.chunks.iter().cloned().map(WorkItem::Chunk);
+        entry.items = new.plan.steps().into_iter().chain(chunks).map(Item::new).collect();
         entry.plan = Some(new.plan.clone());
         Ok(new.plan.clone())
     }
@@ -411,7 +442,7 @@ impl WorkQueue for MemoryStore {
     async fn complete(&self, lease: &Lease, summary: &WriteSummary) -> Result<Settled> {
         Ok(self.settle(lease, |item| {
             item.status = Status::Completed;
-            item.rows = summary.rows_inserted + summary.rows_updated + summary.rows_skipped;
+            item.counts = *summary;
         }))
     }
 

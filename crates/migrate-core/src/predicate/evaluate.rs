@@ -31,6 +31,10 @@ impl Predicate {
                 Ok(lower.as_ref().map_or(Ok(true), from)?
                     && upper.as_ref().map_or(Ok(true), below)?)
             }),
+            Self::Above { column, value: bound } => compared(batch, column, bound, Ordering::is_gt),
+            Self::AtMost { column, value: bound } => {
+                compared(batch, column, bound, Ordering::is_le)
+            }
             Self::In { column, values } => {
                 let key = Key::from(column);
                 matching(batch, &key, |value| {
@@ -94,6 +98,20 @@ fn column_of<'a>(batch: &'a RecordBatch, column: &ColumnName) -> Result<&'a Arra
     })
 }
 
+/// Rows whose value is there and stands so to the bound.
+fn compared(
+    batch: &RecordBatch,
+    column: &ColumnName,
+    bound: &Scalar,
+    stands: impl Fn(Ordering) -> bool,
+) -> Result<BooleanArray> {
+    let key = Key::from(column);
+    matching(batch, &key, |value| match value {
+        Some(value) => Ok(stands(order(&key, &value, bound)?)),
+        None => Ok(false),
+    })
+}
+
 /// The rows whose key passes the test.
 fn matching(
     batch: &RecordBatch,
@@ -148,6 +166,10 @@ mod tests {
         assert_eq!(rows_of(&range, &rows), [true, false, true]);
         let null = Predicate::is_null("k");
         assert_eq!(rows_of(&null, &rows), [false, true, false]);
+        let above = Predicate::Above { column: "k".into(), value: 1.into() };
+        assert_eq!(rows_of(&above, &rows), [false, false, true]);
+        let at_most = Predicate::AtMost { column: "k".into(), value: 1.into() };
+        assert_eq!(rows_of(&at_most, &rows), [true, false, false]);
         let list = Predicate::In { column: "k".into(), values: vec![3.into()] };
         assert_eq!(rows_of(&list, &rows), [false, false, true]);
     }

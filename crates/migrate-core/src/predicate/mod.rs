@@ -34,6 +34,20 @@ pub enum Predicate {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         upper: Option<Scalar>,
     },
+    /// `column > value`. Never matches NULL.
+    Above {
+        /// The column.
+        column: ColumnName,
+        /// The last value outside.
+        value: Scalar,
+    },
+    /// `column <= value`. Never matches NULL.
+    AtMost {
+        /// The column.
+        column: ColumnName,
+        /// The last value inside.
+        value: Scalar,
+    },
     /// The column equals one of the values. Never matches NULL.
     In {
         /// The column.
@@ -134,14 +148,16 @@ impl Predicate {
         match self {
             Self::Raw { dialect, sql } => Some((*dialect, sql)),
             Self::And { terms } | Self::Or { terms } => terms.iter().find_map(Self::raw_part),
-            Self::All | Self::Range { .. } | Self::In { .. } | Self::IsNull { .. } => None,
+            _ => None,
         }
     }
 
     fn collect_columns<'a>(&'a self, into: &mut Vec<&'a ColumnName>) {
         match self {
             Self::Range { key, .. } | Self::IsNull { key } => into.push(&key.column),
-            Self::In { column, .. } => into.push(column),
+            Self::Above { column, .. } | Self::AtMost { column, .. } | Self::In { column, .. } => {
+                into.push(column);
+            }
             Self::And { terms } | Self::Or { terms } => {
                 for term in terms {
                     term.collect_columns(into);
@@ -163,6 +179,8 @@ impl fmt::Display for Predicate {
             Self::Range { key, lower: Some(lower), upper: None } => write!(f, "{key} >= {lower}"),
             Self::Range { key, lower: None, upper: Some(upper) } => write!(f, "{key} < {upper}"),
             Self::Range { key, lower: None, upper: None } => write!(f, "{key} is not null"),
+            Self::Above { column, value } => write!(f, "{column} > {value}"),
+            Self::AtMost { column, value } => write!(f, "{column} <= {value}"),
             Self::In { column, values } => {
                 write!(f, "{column} in ")?;
                 write_list(f, values, ", ")

@@ -23,6 +23,14 @@ impl Predicate {
             Self::Range { key, lower, upper } => {
                 render_range(sql, key, lower.as_ref(), upper.as_ref());
             }
+            Self::Above { column, value } => {
+                Key::from(column).render(sql, is_text(Some(value)));
+                sql.text(" > ").value(value);
+            }
+            Self::AtMost { column, value } => {
+                Key::from(column).render(sql, is_text(Some(value)));
+                sql.text(" <= ").value(value);
+            }
             Self::In { values, .. } if values.is_empty() => {
                 sql.text("false");
             }
@@ -185,6 +193,16 @@ mod tests {
         assert_eq!(rendered(&both, Dialect::Snowflake).0, "((\na = 1 -- x\n) and \"b\" is null)");
         let refused = raw.render(&mut SqlBuilder::new(Dialect::Postgres)).expect_err("dialect");
         assert_eq!(refused.kind(), ErrorKind::Unsupported);
+    }
+
+    #[test]
+    fn a_window_is_closed_above_and_may_be_open_below() {
+        let above = Predicate::Above { column: "n".into(), value: 1.into() };
+        let window = above.and(Predicate::AtMost { column: "n".into(), value: 9.into() });
+        let (sql, params) = rendered(&window, Dialect::Postgres);
+        assert_eq!(sql, "(\"n\" > $1 and \"n\" <= $2)");
+        assert_eq!(params, [1.into(), 9.into()]);
+        assert_eq!(window.to_string(), "(\"n\" > 1 and \"n\" <= 9)");
     }
 
     #[test]

@@ -5,13 +5,15 @@ use std::fmt;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use super::TableId;
+use super::{TableId, WorkItem, WorkKind};
 use crate::chunk::Chunk;
 use crate::error::Result;
 use crate::name::{ColumnName, TableRef};
 use crate::predicate::Predicate;
-use crate::sink::LoadPlan;
+use crate::set_aside::{LeftAside, Return};
+use crate::sink::{LoadPlan, WriteMode};
 use crate::source::Snapshot;
+use crate::watermark::{LastWindow, WatermarkWindow};
 
 /// Keeps plans.
 #[async_trait]
@@ -23,8 +25,40 @@ pub trait PlanStore: fmt::Debug + Send + Sync {
     /// [`PLAN_UNREADABLE`](crate::code::PLAN_UNREADABLE), `Connection`, `Timeout`.
     async fn load_plan(&self, table: TableId) -> Result<Option<TablePlan>>;
 
-    /// Stores plans and all their chunks, all or none: tables that are prepared together are planned
-    /// together. The first writer of a table wins; everybody receives the plans that are stored.
+    /// The last window of a series into a target that was read completely. Answers `None` as well
+    /// where the store is not installed yet.
+    ///
+    /// # Errors
+    ///
+    /// [`PLAN_UNREADABLE`](crate::code::PLAN_UNREADABLE), `Connection`, `Timeout`.
+    async fn last_window(&self, target: &TableRef, scope: &str) -> Result<Option<LastWindow>>;
+
+    /// What runs took away from targets and have not brought back, oldest first: of one target
+    /// without the run of `entry`, whose plan is about to take it over, or of all targets. Answers
+    /// nothing as well where the store is not installed yet.
+    ///
+    /// # Errors
+    ///
+    /// [`PLAN_UNREADABLE`](crate::code::PLAN_UNREADABLE), `Connection`, `Timeout`.
+    async fn left_aside(
+        &self,
+        _target: Option<&TableRef>,
+        _entry: Option<TableId>,
+    ) -> Result<Vec<LeftAside>> {
+        Ok(Vec::new())
+    }
+
+    /// Records that something of [`left_aside`](Self::left_aside) is back.
+    ///
+    /// # Errors
+    ///
+    /// `Connection`, `Timeout`.
+    async fn brought_back(&self, _left: &LeftAside) -> Result<()> {
+        Ok(())
+    }
+
+    /// Stores plans and all their steps, all or none: tables that are prepared together are planned
+    /// together. A plan takes over what earlier runs of its target have left aside. The first writer of a table wins; everybody receives the plans that are stored.
     ///
     /// # Errors
     ///
@@ -63,6 +97,9 @@ pub struct TablePlan {
     /// The moment of the source that all chunks read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub snapshot: Option<Snapshot>,
+    /// Which of them are new, where only those are read; part of the filter already.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<WatermarkWindow>,
     /// Name of the chunking strategy.
     pub strategy: String,
     /// Why the table is cut like this.
@@ -82,6 +119,33 @@ pub struct TablePlan {
 }
 
 impl TablePlan {
+    /// The steps beside chunks: which there are, with their numbers.
+    pub fn steps(&self) -> Vec<WorkItem> {
+        let prepare = self.prepared_by.is_none().then_some(WorkItem::Prepare);
+        let is_replaced = matches!(self.load.mode, WriteMode::Replace { .. });
+        let restore = (0..).zip(&self.load.restore).map(|(number, object)| match object.returns {
+            Return::Rebuild => WorkItem::Rebuild(number),
+            Return::Relink => WorkItem::Relink(number),
+        });
+        let set_aside = (!self.load.restore.is_empty()).then_some(WorkItem::SetAside);
+        prepare
+            .into_iter()
+            .chain(set_aside)
+            .chain(is_replaced.then_some(WorkItem::Publish))
+            .chain(restore)
+            .chain([WorkItem::Finish])
+            .collect()
+    }
+
+    /// How many items of a kind there are, for this table and the one that prepares it.
+    pub fn item_count(&self, kind: WorkKind) -> u64 {
+        match kind {
+            WorkKind::Chunk => self.chunk_count,
+            WorkKind::Prepare => 1,
+            other => self.steps().iter().filter(|item| item.kind() == other).count() as u64,
+        }
+    }
+
     /// A plan of everything in the table, uncut and unfrozen; see the fields for what to add.
     pub fn new(source: TableRef, target: TableRef, load: LoadPlan) -> Self {
         Self {
@@ -91,6 +155,7 @@ impl TablePlan {
             filter: Predicate::All,
             order: Vec::new(),
             snapshot: None,
+            window: None,
             strategy: "single".into(),
             rationale: String::new(),
             chunk_count: 0,

@@ -72,8 +72,16 @@ pub trait WorkQueue: fmt::Debug + Send + Sync {
 pub enum WorkKind {
     /// Empty the target; once per run and table.
     Prepare,
+    /// Take away again what came back while chunks were left.
+    SetAside,
     /// Copy a chunk.
     Chunk,
+    /// Show what was loaded beside the target.
+    Publish,
+    /// Bring an index, a constraint or a trigger back.
+    Rebuild,
+    /// Bring a foreign key back.
+    Relink,
     /// Leave the target in good shape; after all chunks.
     Finish,
 }
@@ -82,7 +90,11 @@ impl fmt::Display for WorkKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Prepare => "prepare",
+            Self::SetAside => "set_aside",
             Self::Chunk => "chunk",
+            Self::Publish => "publish",
+            Self::Rebuild => "rebuild",
+            Self::Relink => "relink",
             Self::Finish => "finish",
         })
     }
@@ -93,8 +105,17 @@ impl fmt::Display for WorkKind {
 pub enum WorkItem {
     /// Empty the target.
     Prepare,
+    /// Take away again what came back while chunks were left. Done from the start, because the
+    /// preparation does it; open again when a run with open chunks is resumed after a repair.
+    SetAside,
     /// Copy this chunk.
     Chunk(Chunk),
+    /// Show what was loaded beside the target.
+    Publish,
+    /// Bring back what has this number in the plan.
+    Rebuild(u32),
+    /// Bring back the foreign key that has this number in the plan.
+    Relink(u32),
     /// Leave the target in good shape.
     Finish,
 }
@@ -104,7 +125,11 @@ impl WorkItem {
     pub fn kind(&self) -> WorkKind {
         match self {
             Self::Prepare => WorkKind::Prepare,
+            Self::SetAside => WorkKind::SetAside,
             Self::Chunk(_) => WorkKind::Chunk,
+            Self::Publish => WorkKind::Publish,
+            Self::Rebuild(_) => WorkKind::Rebuild,
+            Self::Relink(_) => WorkKind::Relink,
             Self::Finish => WorkKind::Finish,
         }
     }

@@ -9,6 +9,7 @@ use super::{Adoptions, Outcome, RunId, TableId};
 use crate::commit::CommitDomain;
 use crate::error::Result;
 use crate::name::TableRef;
+use crate::sink::WriteSummary;
 use crate::source::Snapshot;
 
 /// Starts, adopts and ends runs.
@@ -212,9 +213,9 @@ pub struct TableProgress {
     pub completed_chunk_count: u64,
     /// Chunks that failed for good.
     pub failed_chunk_count: u64,
-    /// Rows committed: inserted, updated and skipped.
-    pub row_count: u64,
-    /// What the first failed chunk failed of.
+    /// What the committed chunks came to.
+    pub counts: WriteSummary,
+    /// What the first step that has failed for good failed of.
     pub first_failure: Option<String>,
 }
 
@@ -227,7 +228,7 @@ impl TableProgress {
             chunk_count: 0,
             completed_chunk_count: 0,
             failed_chunk_count: 0,
-            row_count: 0,
+            counts: WriteSummary::default(),
             first_failure: None,
         }
     }

@@ -14,6 +14,7 @@ use serde_json::Value;
 use super::Registry;
 use crate::chunk_column::{ChunkColumn, DeclaredKind};
 use crate::job::{self, CreationPolicy, FidelityPolicy, NonemptyPolicy, TableJob};
+use crate::window::{Watermark, WatermarkLow, WatermarkNulls};
 
 /// What the configuration says of one table, without its components.
 pub(super) fn job(table: &TableConfig, registry: &Registry) -> Result<TableJob> {
@@ -29,16 +30,30 @@ pub(super) fn job(table: &TableConfig, registry: &Registry) -> Result<TableJob> 
         job.filter = Predicate::Raw { dialect: Dialect::Snowflake, sql: sql.clone() };
     }
     let keys = table.uniqueness_columns.clone();
+    let version = table.watermark.as_ref().map(|watermark| watermark.target.clone());
     match table.load_mode() {
         LoadMode::Truncate => job.truncate = true,
-        LoadMode::InsertOnly => job.mode = WriteMode::InsertOnly { keys },
-        LoadMode::Upsert => {
-            let version = table.watermark.as_ref().map(|watermark| watermark.target.clone());
-            job.mode = WriteMode::Upsert { keys, version };
-        }
-        // Appending is what a job does; replacing is not available yet, see below.
+        LoadMode::InsertOnly => job.mode = WriteMode::InsertOnly { keys, version },
+        LoadMode::Replace => job.mode = WriteMode::Replace { keys: Vec::new() },
+        LoadMode::Upsert => job.mode = WriteMode::Upsert { keys, version },
+        // Appending is what a job does.
         _ => {}
     }
+    job.watermark = table.watermark.as_ref().map(|watermark| Watermark {
+        source: watermark.source.clone(),
+        target: watermark.target.clone(),
+        low: match watermark.low {
+            migrate_config::WatermarkLow::Target => WatermarkLow::Target,
+            _ => WatermarkLow::LastWindow,
+        },
+        nulls: match table.watermark_nulls() {
+            Some(migrate_config::WatermarkNulls::Always) => WatermarkNulls::Always,
+            Some(migrate_config::WatermarkNulls::Never) => WatermarkNulls::Never,
+            _ => WatermarkNulls::FirstLoad,
+        },
+        overlap: watermark.overlap,
+    });
+    job.sets_aside = settings.disable_index;
     job.on_nonempty = match settings.on_nonempty {
         OnNonempty::Append => NonemptyPolicy::Append,
         _ => NonemptyPolicy::Refuse,
@@ -114,12 +129,7 @@ fn policy(values: ValueSettings) -> ValuePolicy {
 /// What the configuration asks for and this version does not have.
 fn missing_features(table: &TableConfig) -> Vec<String> {
     let settings = &table.settings;
-    let asked = [
-        (table.watermark.is_some(), "source_watermark"),
-        (table.load_mode() == LoadMode::Replace, "replace"),
-        (settings.disable_index, "disable_index"),
-        (settings.on_bad_row == OnBadRow::Quarantine, "on_bad_row"),
-    ];
+    let asked = [(settings.on_bad_row == OnBadRow::Quarantine, "on_bad_row")];
     asked.into_iter().filter(|(is_asked, _)| *is_asked).map(|(_, name)| name.to_owned()).collect()
 }
 

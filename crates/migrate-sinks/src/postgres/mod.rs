@@ -1,12 +1,19 @@
 //! The PostgreSQL sink.
 
+mod beside;
 mod catalog;
 mod copy_binary;
 mod define;
+mod greatest;
+mod keys;
+mod merge;
 mod pg_type;
 mod prepare;
+mod restore;
 mod row_keys;
 mod session;
+mod settle;
+mod surgery;
 mod table;
 mod write;
 
@@ -18,11 +25,13 @@ use migrate_postgres::{Database, classify, sqlx};
 
 use catalog::load_table;
 use define::ImaginedTable;
+use keys::Keys;
 use table::{PgSinkTable, capabilities};
 
 /// One PostgreSQL database as a sink. Cheap to clone.
 ///
-/// Each chunk is one transaction: COPY BINARY, then the chunk's completion, then COMMIT.
+/// Each chunk is one transaction: COPY BINARY, a merge by key where there is one, the chunk's
+/// completion, COMMIT.
 #[derive(Debug, Clone)]
 pub struct PgSink {
     database: Database,
@@ -53,7 +62,8 @@ impl Sink for PgSink {
     async fn open(&self, table: &TableRef) -> Result<Arc<dyn SinkTable>> {
         let mut connection = self.database.acquire().await?;
         let loaded = load_table(&mut connection, table).await?;
-        Ok(Arc::new(PgSinkTable::new(self.database.clone(), loaded)))
+        let keys = Keys::load(&mut connection, loaded.oid, table).await?;
+        Ok(Arc::new(PgSinkTable::new(self.database.clone(), loaded, keys)))
     }
 
     fn definition(&self, wanted: &TableDefinition) -> Result<Vec<String>> {
@@ -68,4 +78,9 @@ impl Sink for PgSink {
     fn imagine(&self, wanted: &TableDefinition) -> Result<Arc<dyn SinkTable>> {
         Ok(Arc::new(ImaginedTable::new(wanted, capabilities(&self.database))?))
     }
+}
+
+/// The table without its database, which the connection decides.
+fn in_database(table: &TableRef) -> TableRef {
+    TableRef { database: None, ..table.clone() }
 }

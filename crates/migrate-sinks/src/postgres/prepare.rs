@@ -1,13 +1,17 @@
-//! Emptying the target, once per run and table.
+//! Making the target ready, once per run and table: what the load does without is taken away, the
+//! target is emptied, and the place beside it is made.
 
+use std::cmp::Reverse;
 use std::fmt;
 
 use migrate_core::{
-    CommitRecord, Dialect, Error, LoadPlan, Result, SqlBuilder, TableRef, WriteSummary, code,
+    CommitRecord, Dialect, Error, LoadPlan, Result, SqlBuilder, SqlStatement, TableRef,
+    WriteSummary, code,
 };
 use migrate_postgres::{APPLICATION_NAME, Database, classify, execute, sqlstate, sqlx};
 use sqlx::{Connection, Row};
 
+use super::beside::Beside;
 use super::session::Session;
 use super::write::apply_record;
 
@@ -18,7 +22,7 @@ const LOCK_TIMEOUT: &str = "set local lock_timeout = '3s'";
 const LOCK_NOT_AVAILABLE: &str = "55P03";
 const REFERENCED: &str = "0A000";
 
-/// Empties `plan.truncate` in one transaction with its record.
+/// Does all of it in one transaction with its record.
 ///
 /// A session of this tool that still holds a lock belongs to a run that has been superseded: the
 /// caller owns the preparation of the present one, so none of its chunks can be running. Such a
@@ -27,9 +31,10 @@ pub(super) async fn prepare(
     database: &Database,
     table: &TableRef,
     plan: &LoadPlan,
+    beside: Option<&Beside<'_>>,
     record: Option<&dyn CommitRecord>,
 ) -> Result<()> {
-    let error = match truncate(database, table, plan, record).await {
+    let error = match make_ready(database, table, plan, beside, record).await {
         Err(error) if error.context("sqlstate") == Some(LOCK_NOT_AVAILABLE) => error,
         other => return other,
     };
@@ -38,7 +43,7 @@ pub(super) async fn prepare(
         for holder in holders.iter().filter(|holder| holder.is_ours()) {
             end_session(database, holder).await?;
         }
-        return truncate(database, table, plan, record).await;
+        return make_ready(database, table, plan, beside, record).await;
     }
     let holders: Vec<_> = holders.iter().map(ToString::to_string).collect();
     Err(error.with_hint(match holders.join(", ") {
@@ -47,18 +52,30 @@ pub(super) async fn prepare(
     }))
 }
 
-async fn truncate(
+async fn make_ready(
     database: &Database,
     table: &TableRef,
     plan: &LoadPlan,
+    beside: Option<&Beside<'_>>,
     record: Option<&dyn CommitRecord>,
 ) -> Result<()> {
-    let failed = |cause| classify("Cannot empty the target table", cause).with("table", table);
+    let failed = |cause| classify("Cannot make the target table ready", cause).with("table", table);
     let mut session = Session::open(database).await?;
     let mut tx = session.begin().await.map_err(failed)?;
     sqlx::query(LOCK_TIMEOUT).execute(&mut *tx).await.map_err(failed)?;
     // First, so that a second process waits for this row and not with an exclusive lock for COPYs.
     apply_record(&mut tx, record, database.domain(), &WriteSummary::default()).await?;
+    // Foreign keys first: they hold on to unique constraints.
+    let mut away: Vec<_> = plan.set_aside.iter().collect();
+    away.sort_by_key(|object| Reverse(object.returns));
+    for object in away {
+        let statement = SqlStatement { sql: object.remove.clone(), params: Vec::new() };
+        execute(&mut tx, &statement).await.map_err(|cause| {
+            classify("Cannot set aside what the load does without", cause)
+                .with("object", &object.what)
+                .with("table", &object.table)
+        })?;
+    }
     if !plan.truncate.is_empty() {
         let mut sql = SqlBuilder::new(Dialect::Postgres);
         for (position, table) in plan.truncate.iter().enumerate() {
@@ -75,6 +92,9 @@ async fn truncate(
             }
             failed(cause)
         })?;
+    }
+    if let Some(beside) = beside {
+        beside.create(&mut tx).await?;
     }
     tx.commit().await.map_err(failed)?;
     session.give_back();
@@ -106,6 +126,7 @@ async fn lock_holders(database: &Database, plan: &LoadPlan) -> Result<Vec<Holder
     let (schemas, tables): (Vec<_>, Vec<_>) = plan
         .truncate
         .iter()
+        .chain(plan.set_aside.iter().map(|object| &object.table))
         .map(|table| (table.schema.clone().unwrap_or_default(), table.name.clone()))
         .unzip();
     let rows = sqlx::query(

@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 
 use migrate_core::arrow::array::{Array as _, ArrayRef, RecordBatch};
 use migrate_core::value::for_each_scalar;
-use migrate_core::{Chunk, ColumnName, ColumnPair, Error, Extent, LoadPlan, ValuePart, WriteMode};
+use migrate_core::{Chunk, ColumnName, ColumnPair, Error, Extent, LoadPlan, ValuePart};
 
 /// Keys that are kept per chunk. The driver hears of a refused row only when all have been sent, so
 /// any of them may have to be named: this is enough for a million rows with a key of one number. In
@@ -45,11 +45,8 @@ impl RowKeys {
             let key: Vec<_> = predicate.columns().into_iter().filter_map(of_name).collect();
             Some(key)
         };
-        let mode_keys = match &plan.mode {
-            WriteMode::InsertOnly { keys } | WriteMode::Upsert { keys, .. } => keys.as_slice(),
-            _ => &[],
-        };
-        let columns = by_target(mode_keys).or_else(|| by_target(primary_key)).or_else(by_chunk);
+        let columns =
+            by_target(plan.mode.keys()).or_else(|| by_target(primary_key)).or_else(by_chunk);
         Self { columns: columns.unwrap_or_default(), batches: VecDeque::new(), bytes: 0 }
     }
 

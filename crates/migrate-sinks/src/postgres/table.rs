@@ -4,29 +4,34 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use migrate_core::{
-    BatchStream, Chunk, ColumnPair, CommitGuarantee, CommitRecord, Dialect, Error, ErrorKind,
-    Fidelity, LoadPlan, Result, RunContext, SinkCapabilities, SinkTable, SqlBuilder, TableRef,
-    TableSchema, WriteMode, WriteSummary, code,
+    BatchStream, Chunk, ColumnName, ColumnPair, ColumnType, CommitGuarantee, CommitRecord, Dialect,
+    Error, Fidelity, LoadPlan, PlanFacts, Result, RunContext, Scalar, SetAside, SettledPlan,
+    SinkCapabilities, SinkTable, SqlBuilder, TableRef, TableSchema, WriteMode, WriteSummary, code,
 };
 use migrate_postgres::{Database, bound, classify, execute, sqlx};
 use sqlx::Row;
 
+use super::beside::Beside;
 use super::catalog::{LoadedTable, catalog};
 use super::copy_binary::{EncodedColumn, RowEncoder, choose};
+use super::keys::Keys;
+use super::merge::Merge;
 use super::row_keys::RowKeys;
 use super::session::Session;
-use super::{prepare, write};
+use super::settle::Settling;
+use super::{greatest, prepare, restore, write};
 
 /// A target table with its types.
 #[derive(Debug)]
 pub(super) struct PgSinkTable {
     database: Database,
     loaded: LoadedTable,
+    keys: Keys,
 }
 
 impl PgSinkTable {
-    pub(super) fn new(database: Database, loaded: LoadedTable) -> Self {
-        Self { database, loaded }
+    pub(super) fn new(database: Database, loaded: LoadedTable, keys: Keys) -> Self {
+        Self { database, loaded, keys }
     }
 
     fn name(&self) -> &TableRef {
@@ -49,12 +54,42 @@ impl PgSinkTable {
         });
         columns.collect::<Result<_>>().map(RowEncoder::new)
     }
+
+    /// Key columns in which a NULL would make a row that no later run recognises.
+    fn keys_without_null<'a>(&self, keys: &'a [ColumnName]) -> Vec<&'a ColumnName> {
+        let may_be_null =
+            |key: &&ColumnName| self.loaded.schema.column(key).is_none_or(|column| column.nullable);
+        let apart = self.keys.takes_nulls_apart(keys);
+        keys.iter().filter(may_be_null).filter(|_| apart).collect()
+    }
+
+    fn beside<'a>(&'a self, plan: &'a LoadPlan) -> Option<Beside<'a>> {
+        let WriteMode::Replace { keys } = &plan.mode else { return None };
+        Some(Beside { target: self.name(), oid: self.loaded.oid, columns: &plan.columns, keys })
+    }
+
+    fn merge<'a>(&'a self, plan: &'a LoadPlan) -> Option<Merge<'a>> {
+        let is_merged =
+            matches!(plan.mode, WriteMode::Upsert { .. } | WriteMode::InsertOnly { .. });
+        is_merged.then(|| Merge {
+            table: self.name(),
+            oid: self.loaded.oid,
+            columns: &plan.columns,
+            mode: &plan.mode,
+            without_null: self.keys_without_null(plan.mode.keys()),
+            is_partitioned: self.keys.is_partitioned,
+        })
+    }
 }
 
 /// What every table of the database can do.
 pub(super) fn capabilities(database: &Database) -> SinkCapabilities {
     let mut capabilities = SinkCapabilities::default();
     capabilities.truncate = true;
+    capabilities.insert_only = true;
+    capabilities.upsert = true;
+    capabilities.replace = true;
+    capabilities.set_aside = true;
     capabilities.commit = CommitGuarantee::Transactional(database.domain().clone());
     capabilities
 }
@@ -94,6 +129,10 @@ impl SinkTable for PgSinkTable {
             .map_err(failed)
     }
 
+    async fn greatest(&self, column: &ColumnName, of: &ColumnType) -> Result<Option<Scalar>> {
+        greatest::greatest(&self.database, self.name(), column, of).await
+    }
+
     async fn referenced_by(&self) -> Result<Vec<TableRef>> {
         let rows = sqlx::query(
             "select distinct n.nspname, c.relname from pg_constraint k \
@@ -118,13 +157,27 @@ impl SinkTable for PgSinkTable {
             .map_err(|cause| catalog(cause, self.name()))
     }
 
+    async fn settle_plan(&self, plan: LoadPlan, facts: PlanFacts) -> Result<SettledPlan> {
+        let keys = plan.mode.keys();
+        let settling = Settling {
+            database: &self.database,
+            loaded: &self.loaded,
+            keys: &self.keys,
+            nullable_keys: self.keys_without_null(keys).into_iter().cloned().collect(),
+        };
+        settling.settle(plan, facts).await
+    }
+
     async fn prepare(
         &self,
         plan: &LoadPlan,
         record: Option<&dyn CommitRecord>,
         cx: &RunContext,
     ) -> Result<()> {
-        cx.unless_cancelled(prepare::prepare(&self.database, self.name(), plan, record)).await
+        let beside = self.beside(plan);
+        let preparing =
+            prepare::prepare(&self.database, self.name(), plan, beside.as_ref(), record);
+        cx.unless_cancelled(preparing).await
     }
 
     async fn write_chunk(
@@ -135,20 +188,20 @@ impl SinkTable for PgSinkTable {
         record: Option<&dyn CommitRecord>,
         cx: &RunContext,
     ) -> Result<WriteSummary> {
-        if plan.mode != WriteMode::Copy {
-            return Err(Error::new(
-                ErrorKind::Unsupported,
-                format!("The write mode {} is not available", plan.mode),
-            )
-            .with("table", self.name())
-            .with_hint("remove `uniqueness_columns` and load with `truncate_onstart`"));
-        }
+        let merge = self.merge(plan);
+        let into = match (&merge, self.beside(plan)) {
+            (Some(merge), _) => merge.staging(),
+            (None, Some(beside)) => beside.table(),
+            (None, None) => self.name().clone(),
+        };
         let transfer = write::Transfer {
             table: self.name(),
             domain: self.database.domain(),
-            copy_statement: copy_statement(self.name(), &plan.columns),
+            copy_statement: copy_statement(&into, &plan.columns),
+            into,
             encoder: self.encoder(plan)?,
             keys: RowKeys::new(plan, &self.loaded.primary_key, chunk),
+            merge,
             record,
         };
         let mut session = Session::open(&self.database).await?;
@@ -156,6 +209,24 @@ impl SinkTable for PgSinkTable {
         let summary = cx.unless_cancelled(transfer.run(&mut session, batches)).await?;
         session.give_back();
         Ok(summary)
+    }
+
+    async fn publish(
+        &self,
+        plan: &LoadPlan,
+        record: Option<&dyn CommitRecord>,
+        cx: &RunContext,
+    ) -> Result<()> {
+        let Some(beside) = self.beside(plan) else { return Ok(()) };
+        let mut session = Session::open(&self.database).await?;
+        let publishing = beside.publish(&mut session, record, self.database.domain());
+        cx.unless_cancelled(publishing).await?;
+        session.give_back();
+        Ok(())
+    }
+
+    async fn restore(&self, object: &SetAside, cx: &RunContext) -> Result<()> {
+        cx.unless_cancelled(restore::restore(&self.database, object)).await
     }
 
     async fn finish(&self, _plan: &LoadPlan, cx: &RunContext) -> Result<()> {

@@ -1,4 +1,4 @@
-//! One chunk, one transaction: COPY, the chunk's completion, COMMIT.
+//! One chunk, one transaction: COPY, the merge where there is a key, the chunk's completion, COMMIT.
 
 use futures::StreamExt;
 use migrate_core::{
@@ -8,6 +8,7 @@ use migrate_postgres::{CopiedRow, classify, copied_row, execute, sqlx};
 use sqlx::{Connection, PgConnection};
 
 use super::copy_binary::{HEADER, Refusal, RowEncoder, TRAILER};
+use super::merge::Merge;
 use super::row_keys::RowKeys;
 
 /// How much is sent at once. Larger messages do not speed COPY up; smaller ones cost system calls.
@@ -17,9 +18,13 @@ const MESSAGE_BYTES: usize = 256 << 10;
 pub(super) struct Transfer<'a> {
     pub(super) table: &'a TableRef,
     pub(super) domain: &'a CommitDomain,
+    /// The table that COPY fills: this one, or one from which rows get into it.
+    pub(super) into: TableRef,
     pub(super) copy_statement: String,
     pub(super) encoder: RowEncoder,
     pub(super) keys: RowKeys,
+    /// How the copied rows get into the table, where COPY does not fill it itself.
+    pub(super) merge: Option<Merge<'a>>,
     pub(super) record: Option<&'a dyn CommitRecord>,
 }
 
@@ -32,7 +37,13 @@ impl Transfer<'_> {
         batches: BatchStream,
     ) -> Result<WriteSummary> {
         let mut tx = connection.begin().await.map_err(|cause| self.failed(cause))?;
-        let summary = self.copy(&mut tx, batches).await?;
+        if let Some(merge) = &self.merge {
+            merge.prepare(&mut tx).await?;
+        }
+        let mut summary = self.copy(&mut tx, batches).await?;
+        if let Some(merge) = &self.merge {
+            summary = merge.run(&mut tx, summary).await?;
+        }
         // Last before COMMIT, so that nobody waits long for the row that it changes.
         apply_record(&mut tx, self.record, self.domain, &summary).await?;
         tx.commit().await.map_err(|cause| self.failed(cause))?;
@@ -95,7 +106,7 @@ impl Transfer<'_> {
 
     /// A failure that the server tells of, at a row if it says which.
     fn failed(&self, cause: sqlx::Error) -> Error {
-        let place = copied_row(&cause, &self.table.name);
+        let place = copied_row(&cause, &self.into.name);
         let mut error = classify("PostgreSQL refused the chunk", cause).with("table", self.table);
         let Some(CopiedRow { number, column }) = place else { return error };
         if let Some(column) = column {

@@ -8,8 +8,8 @@ use futures::TryStreamExt;
 use migrate_core::arrow::array::RecordBatch;
 use migrate_core::{
     BatchStream, ColumnName, Error, ErrorKind, Extent, HistogramRequest, KeyHistogram, ObjectStat,
-    Predicate, Pushdown, Result, RunContext, ScanRequest, Snapshot, SourceTable, TableRef,
-    TableSchema, TableSize, code,
+    Predicate, Pushdown, Result, RunContext, Scalar, ScanRequest, Snapshot, SourceTable, TableRef,
+    TableSchema, TableSize, code, greatest_of,
 };
 
 use super::file::ParquetFile;
@@ -155,6 +155,18 @@ impl SourceTable for ParquetTable {
         let rows = self.count(&Predicate::All).await?;
         let bytes = self.files.iter().map(|file| file.bytes()).sum();
         Ok(TableSize { rows: Some(rows), bytes: Some(bytes) })
+    }
+
+    async fn greatest(&self, column: &ColumnName, filter: &Predicate) -> Result<Option<Scalar>> {
+        self.schema.require(column)?;
+        let mut batches = self.rows(vec![column.clone()], filter).await?;
+        let mut greatest = None;
+        while let Some(batch) = batches.try_next().await? {
+            if let Some(array) = batch.columns().first() {
+                greatest = greatest_of(array, column, greatest)?;
+            }
+        }
+        Ok(greatest)
     }
 
     async fn objects(&self) -> Result<Vec<ObjectStat>> {

@@ -9,7 +9,7 @@ use migrate_core::{
     Annotations, BatchStream, Column, ColumnName, ColumnType, DeclaredKeys, Dialect, Error,
     ErrorKind, Extent, HistogramRequest, Key, KeyHistogram, ObjectStat, Predicate, Pushdown,
     Result, RunContext, Scalar, ScanRequest, Snapshot, SourceTable, SqlBuilder, SqlStatement,
-    TableRef, TableSchema, TableSize, closest, code,
+    TableRef, TableSchema, TableSize, closest, code, greatest_of,
 };
 use tokio::sync::OnceCell;
 
@@ -267,6 +267,28 @@ impl SourceTable for SnowflakeTable {
         annotations.comment.clone_from(&self.facts().await?.comment);
         annotations.column_comments = column_comments(&self.sessions, &self.schema.table).await?;
         Ok(annotations)
+    }
+
+    async fn greatest(&self, column: &ColumnName, filter: &Predicate) -> Result<Option<Scalar>> {
+        let known = self.schema.require(column)?;
+        let mut sql = SqlBuilder::new(Dialect::Snowflake);
+        sql.text("SELECT MAX(").name(column.as_str());
+        if matches!(known.column_type, ColumnType::Text { .. }) {
+            // By its bytes, as bounds are compared.
+            sql.text(" COLLATE ''");
+        }
+        sql.text(") AS \"GREATEST\" FROM ");
+        self.from(&mut sql);
+        only_where(&mut sql, filter)?;
+        let answer = fetch(&self.sessions, &sql.finish(), &RunContext::new())
+            .await
+            .map_err(|error| error.with("table", &self.schema.table).with("column", column))?;
+        if answer.num_rows() != 1 {
+            return Err(Error::new(code::ROW_COUNT_MISMATCH, "A greatest value did not arrive")
+                .with("table", &self.schema.table)
+                .with_hint("run again"));
+        }
+        greatest_of(answer.column(0), column, None)
     }
 
     async fn objects(&self) -> Result<Vec<ObjectStat>> {

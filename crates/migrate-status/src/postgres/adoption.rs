@@ -127,7 +127,7 @@ pub(super) async fn supersede(connection: &mut PgConnection, tables: &[TableId])
     sqlx::query(
         "update migration_status.migration_work_items \
          set status = 'superseded', lease_token = null, lease_until = null \
-         where table_id = any($1) and status <> 'completed'",
+         where table_id = any($1) and status not in ('completed', 'handed_over')",
     )
     .bind(&ids)
     .execute(&mut *connection)
@@ -188,6 +188,19 @@ pub(super) async fn leftovers(
     .map_err(ledger)
 }
 
+/// What came back, by a repair or because chunks had failed, while chunks were left: the rest of the
+/// load does without it as well.
+const SET_ASIDE_AGAIN: &str = "\
+    update migration_status.migration_work_items i \
+    set status = 'pending', completed_at = null, lease_token = null, lease_until = null \
+    where i.table_id = any($1) and i.kind in ('set_aside', 'rebuild', 'relink') \
+      and i.status = 'completed' \
+      and exists (select from migration_status.migration_work_items c \
+                  where c.table_id = i.table_id and c.kind = 'chunk' and c.status <> 'completed') \
+      and exists (select from migration_status.migration_work_items r \
+                  where r.table_id = i.table_id and r.kind in ('rebuild', 'relink') \
+                    and r.status = 'completed')";
+
 /// Puts failed work of a resumed entry back into the queue, with a new count of tries.
 pub(super) async fn reopen(connection: &mut PgConnection, tables: &[TableId]) -> Result<()> {
     let ids: Vec<i64> = tables.iter().map(|table| table.0).collect();
@@ -201,6 +214,7 @@ pub(super) async fn reopen(connection: &mut PgConnection, tables: &[TableId]) ->
     .execute(&mut *connection)
     .await
     .map_err(ledger)?;
+    sqlx::query(SET_ASIDE_AGAIN).bind(&ids).execute(&mut *connection).await.map_err(ledger)?;
     sqlx::query(
         "update migration_status.migration_work_items set not_before = now(), retry_count = 0 \
          where table_id = any($1) and status = 'pending'",

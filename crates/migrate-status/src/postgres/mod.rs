@@ -2,10 +2,12 @@
 
 mod adoption;
 mod install;
+mod left_aside;
 mod plan;
 mod queue;
 mod record;
 mod run;
+mod window;
 
 use migrate_core::{Error, ErrorKind};
 use migrate_postgres::{Database, classify, sqlx};

@@ -1,11 +1,17 @@
 //! Plans and their chunks, stored at once.
 
 use async_trait::async_trait;
-use migrate_core::{Chunk, Error, ErrorKind, NewPlan, PlanStore, Result, TableId, TablePlan, code};
+use migrate_core::{
+    Chunk, Error, ErrorKind, LastWindow, LeftAside, NewPlan, PlanStore, Result, TableId, TablePlan,
+    TableRef, code,
+};
 use migrate_postgres::sqlx;
 use serde_json::Value;
 use sqlx::{PgConnection, Row};
 
+use super::left_aside::{brought_back, left_aside, take_over};
+use super::queue::item_id;
+use super::window::{last_window, save_window};
 use super::{PgStatusStore, bigint, ledger};
 
 #[async_trait]
@@ -19,6 +25,25 @@ impl PlanStore for PgStatusStore {
         .await
         .map_err(ledger)?;
         plan.flatten().map(read_plan).transpose()
+    }
+
+    async fn last_window(&self, target: &TableRef, scope: &str) -> Result<Option<LastWindow>> {
+        let mut connection = self.database.acquire().await?;
+        last_window(&mut connection, target, scope).await
+    }
+
+    async fn left_aside(
+        &self,
+        target: Option<&TableRef>,
+        entry: Option<TableId>,
+    ) -> Result<Vec<LeftAside>> {
+        let mut connection = self.database.acquire().await?;
+        left_aside(&mut connection, target, entry).await
+    }
+
+    async fn brought_back(&self, left: &LeftAside) -> Result<()> {
+        let mut connection = self.database.acquire().await?;
+        brought_back(&mut connection, left).await
     }
 
     async fn save_plans(&self, plans: &[NewPlan<'_>]) -> Result<Vec<TablePlan>> {
@@ -60,7 +85,7 @@ async fn save(connection: &mut PgConnection, new: &NewPlan<'_>) -> Result<TableP
     sqlx::query(
         "update migration_status.migration_table_status \
          set plan = $2, strategy = $3, total_chunks = $4, estimated_rows = $5, \
-             status = 'in_progress' \
+             status = 'in_progress', indexes_disabled = $6 \
          where table_id = $1",
     )
     .bind(new.table.0)
@@ -68,20 +93,28 @@ async fn save(connection: &mut PgConnection, new: &NewPlan<'_>) -> Result<TableP
     .bind(&new.plan.strategy)
     .bind(i32::try_from(new.chunks.len()).unwrap_or(i32::MAX))
     .bind(new.plan.estimated_rows.map(bigint))
+    .bind(!new.plan.load.restore.is_empty())
     .execute(&mut *connection)
     .await
     .map_err(ledger)?;
+    let (kinds, numbers): (Vec<_>, Vec<_>) = new.plan.steps().iter().map(item_id).unzip();
     sqlx::query(
-        "insert into migration_status.migration_work_items (table_id, kind, item_id) \
-         select $1, kind, 0 from unnest(array['prepare', 'finish']) as kind \
-         where kind = 'finish' or not $2",
+        "insert into migration_status.migration_work_items (table_id, kind, item_id, status) \
+         select $1, s.kind, s.number, \
+                case s.kind when 'set_aside' then 'completed' else 'pending' end \
+         from unnest($2::text[], $3::integer[]) as s (kind, number)",
     )
     .bind(new.table.0)
-    .bind(new.plan.prepared_by.is_some())
+    .bind(&kinds)
+    .bind(&numbers)
     .execute(&mut *connection)
     .await
     .map_err(ledger)?;
+    take_over(connection, new.table).await?;
     save_chunks(connection, new).await?;
+    if let Some(window) = &new.plan.window {
+        save_window(connection, new.table, window).await?;
+    }
     Ok(new.plan.clone())
 }
 
@@ -110,7 +143,7 @@ async fn save_chunks(connection: &mut PgConnection, new: &NewPlan<'_>) -> Result
     Ok(())
 }
 
-fn json(value: &impl serde::Serialize) -> Result<Value> {
+pub(super) fn json(value: &impl serde::Serialize) -> Result<Value> {
     serde_json::to_value(value).map_err(|cause| {
         Error::new(ErrorKind::Internal, "A plan cannot be written as JSON").with_source(cause)
     })

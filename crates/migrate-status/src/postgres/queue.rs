@@ -282,13 +282,17 @@ fn lease_of(table: TableId, kind: WorkKind, row: &PgRow) -> Result<Lease> {
         WorkKind::Prepare => WorkItem::Prepare,
         WorkKind::Finish => WorkItem::Finish,
         WorkKind::Chunk => WorkItem::Chunk(chunk_of(row)?),
+        WorkKind::SetAside => WorkItem::SetAside,
+        WorkKind::Publish => WorkItem::Publish,
+        WorkKind::Rebuild => WorkItem::Rebuild(item_number(row)?),
+        WorkKind::Relink => WorkItem::Relink(item_number(row)?),
     };
     let attempt = u32::try_from(retries).unwrap_or_default().saturating_add(1);
     Ok(Lease::new(table, item, LeaseToken(token), attempt))
 }
 
 fn chunk_of(row: &PgRow) -> Result<Chunk> {
-    let number: i32 = row.try_get("item_id").map_err(ledger)?;
+    let number = item_number(row)?;
     let extent: Value = row.try_get("extent").map_err(ledger)?;
     let extent: Extent = serde_json::from_value(extent).map_err(|cause| {
         migrate_core::Error::new(
@@ -300,15 +304,23 @@ fn chunk_of(row: &PgRow) -> Result<Chunk> {
         .with_source(cause)
     })?;
     let rows = |column: &str| row.try_get::<Option<i64>, _>(column).map_err(ledger);
-    let id = u32::try_from(number).map_err(|_negative| corrupt("A chunk number is negative"))?;
-    Ok(Chunk::new(ChunkId(id), extent)
+    Ok(Chunk::new(ChunkId(number), extent)
         .with_rows(rows("expected_rows")?.map(count), rows("estimated_rows")?.map(count)))
+}
+
+fn item_number(row: &PgRow) -> Result<u32> {
+    let number: i32 = row.try_get("item_id").map_err(ledger)?;
+    u32::try_from(number).map_err(|_negative| corrupt("A step's number is negative"))
 }
 
 fn kind_word(kind: WorkKind) -> &'static str {
     match kind {
         WorkKind::Prepare => "prepare",
+        WorkKind::SetAside => "set_aside",
         WorkKind::Chunk => "chunk",
+        WorkKind::Publish => "publish",
+        WorkKind::Rebuild => "rebuild",
+        WorkKind::Relink => "relink",
         WorkKind::Finish => "finish",
     }
 }
@@ -316,10 +328,11 @@ fn kind_word(kind: WorkKind) -> &'static str {
 /// The key of an item within its table.
 pub(super) fn item_id(item: &WorkItem) -> (&'static str, i32) {
     let number = match item {
-        WorkItem::Chunk(chunk) => i32::try_from(chunk.id.0).unwrap_or(i32::MAX),
-        WorkItem::Prepare | WorkItem::Finish => 0,
+        WorkItem::Chunk(chunk) => chunk.id.0,
+        WorkItem::Rebuild(number) | WorkItem::Relink(number) => *number,
+        WorkItem::Prepare | WorkItem::SetAside | WorkItem::Publish | WorkItem::Finish => 0,
     };
-    (kind_word(item.kind()), number)
+    (kind_word(item.kind()), i32::try_from(number).unwrap_or(i32::MAX))
 }
 
 fn milliseconds(duration: Duration) -> i64 {

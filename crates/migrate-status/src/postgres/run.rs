@@ -3,7 +3,8 @@
 use async_trait::async_trait;
 use migrate_core::{
     Adoption, Adoptions, CommitDomain, Error, ErrorKind, Outcome, Result, RunHandle, RunId,
-    RunRequest, RunStore, Snapshot, TableHandle, TableId, TableProgress, TableState, adopt,
+    RunRequest, RunStore, Snapshot, TableHandle, TableId, TableProgress, TableState, WriteSummary,
+    adopt,
 };
 use migrate_postgres::sqlx;
 use sqlx::postgres::PgRow;
@@ -97,11 +98,20 @@ impl RunStore for PgStatusStore {
         let ids: Vec<i64> = tables.iter().map(|table| table.0).collect();
         let rows = sqlx::query(
             "select t.table_id, t.status, t.total_chunks, t.completed_chunks, t.failed_chunks, \
-                    t.total_rows_copied, \
+                    c.*, \
                     (select i.error_message from migration_status.migration_work_items i \
                      where i.table_id = t.table_id and i.status = 'failed' \
                      order by i.item_id limit 1) as first_failure \
-             from migration_status.migration_table_status t where t.table_id = any($1)",
+             from migration_status.migration_table_status t \
+             cross join lateral ( \
+                 select coalesce(sum(i.rows_read), 0)::bigint as rows_read, \
+                        coalesce(sum(i.rows_inserted), 0)::bigint as rows_inserted, \
+                        coalesce(sum(i.rows_updated), 0)::bigint as rows_updated, \
+                        coalesce(sum(i.rows_skipped), 0)::bigint as rows_skipped, \
+                        coalesce(sum(i.bytes_sent), 0)::bigint as bytes_sent \
+                 from migration_status.migration_work_items i \
+                 where i.table_id = t.table_id and i.kind = 'chunk') c \
+             where t.table_id = any($1)",
         )
         .bind(&ids)
         .fetch_all(self.database.pool())
@@ -121,7 +131,8 @@ impl RunStore for PgStatusStore {
         let complete = matches!(outcome, Outcome::Completed | Outcome::CompletedWithRejects);
         let changed = sqlx::query(
             "update migration_status.migration_table_status t \
-             set status = $2, error_message = $3, completed_at = now() \
+             set status = $2, error_message = $3, completed_at = now(), \
+                 indexes_restored = $4 and indexes_disabled \
              where table_id = $1 \
                and status not in ('completed', 'completed_with_rejects', 'superseded') \
                and (not $4 or (t.plan is not null and not exists ( \
@@ -175,7 +186,14 @@ fn progress_of(row: &PgRow) -> Result<TableProgress, sqlx::Error> {
     progress.chunk_count = number("total_chunks")?;
     progress.completed_chunk_count = number("completed_chunks")?;
     progress.failed_chunk_count = number("failed_chunks")?;
-    progress.row_count = count(row.try_get("total_rows_copied")?);
+    let rows = |column: &str| row.try_get::<i64, _>(column).map(count);
+    progress.counts = WriteSummary {
+        rows_read: rows("rows_read")?,
+        rows_inserted: rows("rows_inserted")?,
+        rows_updated: rows("rows_updated")?,
+        rows_skipped: rows("rows_skipped")?,
+        bytes: rows("bytes_sent")?,
+    };
     progress.first_failure = row.try_get("first_failure")?;
     Ok(progress)
 }

@@ -1,0 +1,253 @@
+//! Indexes, constraints and triggers are away for the load and back after it, whatever happens.
+
+use std::time::Duration;
+
+use serde_json::{Value as Json, json};
+use snowflake_double::{Double, RequestKind};
+
+use crate::support::{World, orders, orders_in_chunks};
+
+/// Everything that can be set aside, and things that look like it and must stay.
+const TARGET: &str = "\
+    create table regions (id bigint primary key); \
+    create table orders (id bigint primary key, name text, amount numeric(12,2), at timestamp, \
+        region bigint references regions, old_region bigint, \
+        constraint named unique (name), \
+        constraint paid unique (id, amount) deferrable initially deferred, \
+        constraint alone exclude using btree (id with =)); \
+    alter table orders add constraint unproved foreign key (old_region) references regions not valid; \
+    create index on orders (amount desc nulls last) include (at) where amount > 1; \
+    create unique index \"Lower \"\"Name\"\"\" on orders (lower(name)); \
+    create index stays on orders (at); cluster orders using stays; \
+    comment on index \"Lower \"\"Name\"\"\" is 'it''s \\ odd'; \
+    comment on constraint named on orders is 'named'; comment on index named is 'and its index'; \
+    create table lines (id bigint primary key, order_name text, \
+        constraint of_order foreign key (order_name) references orders (name) on delete cascade); \
+    comment on constraint of_order on lines is 'inbound'; \
+    create function never() returns trigger language plpgsql as \
+        'begin raise exception ''a trigger fired''; end'; \
+    create trigger plain before insert on orders for each row execute function never(); \
+    create trigger always after insert on orders for each row execute function never(); \
+    create trigger off after insert on orders for each row execute function never(); \
+    create trigger replica after insert on orders for each row execute function never(); \
+    alter table orders enable always trigger always; alter table orders disable trigger off; \
+    alter table orders enable replica trigger replica; \
+    insert into orders (id, name) select 0, 'order 0' from regions; \
+    insert into lines values (1, null)";
+
+const ROWS: u64 = 1000;
+
+fn tables(change: impl FnOnce(&mut Json)) -> Json {
+    let mut tables = orders_in_chunks();
+    tables[0]["truncate_onstart"] = json!(true);
+    tables[0]["disable_index"] = json!(true);
+    change(&mut tables[0]);
+    tables
+}
+
+async fn world(tables: &Json) -> World {
+    let world = World::new(Double::builder().table(orders(1000)), TARGET).await;
+    world.double.knobs().set_inline_rows(0);
+    world.double.knobs().set_latency(RequestKind::Chunk, Duration::from_millis(50));
+    world.write_config(&world.config(tables));
+    world
+}
+
+async fn finished(world: &World, arguments: &[&str]) {
+    let ended = world.run(arguments).await;
+    assert_eq!(ended.code, Some(0), "{arguments:?}: {}{}", ended.stdout, ended.stderr);
+}
+
+const ITEMS: &str = "migration_status.migration_work_items";
+
+/// Starts the program and kills it once a condition holds.
+async fn killed_when(world: &World, condition: &str) {
+    let mut child = world.start(&[]);
+    world.until(&format!("to_regclass('{ITEMS}') is not null")).await;
+    tokio::select! {
+        () = world.until(condition) => {}
+        _ended = child.wait() => {}
+    }
+    child.kill().await.expect("kill -9");
+}
+
+/// Indexes of the target, without the primary key.
+const INDEXES: &str = "pg_index where indrelid = 'orders'::regclass and not indisprimary";
+
+fn half_loaded() -> String {
+    format!(
+        "(select count(*) between 2 and 7 from {ITEMS} where kind = 'chunk' \
+             and status = 'completed')"
+    )
+}
+
+#[tokio::test]
+async fn whoever_comes_after_a_dead_run_the_schema_is_as_before() {
+    let same = tables(|_| {});
+    let kept = tables(|table| table["disable_index"] = json!(false));
+    let by_key = tables(|table| {
+        table["truncate_onstart"] = json!(false);
+        table["uniqueness_columns"] = json!(["name"]);
+    });
+    for (arguments, next) in [
+        (["run"].as_slice(), &same),
+        (&["repair"], &same),
+        (&["run", "--no-resume"], &same),
+        (&["run"], &by_key),
+        (&["repair"], &kept),
+    ] {
+        let world = world(&same).await;
+        let before = world.schema().await;
+        killed_when(&world, &half_loaded()).await;
+        assert_eq!(world.count(INDEXES).await, 1, "only what cannot come back as it was stays");
+        assert_ne!(world.schema().await, before);
+        let expired = format!("not exists (select from {ITEMS} where lease_until > now())");
+        world.until(&expired).await;
+        world.write_config(&world.config(next));
+        finished(&world, arguments).await;
+        assert_eq!(world.schema().await, before, "after {arguments:?}");
+        let again = world.run(&["repair"]).await;
+        assert!(again.stdout.contains("Nothing was left"), "{}", again.stdout);
+        if arguments[0] == "repair" {
+            world.write_config(&world.config(&same));
+            finished(&world, &["run"]).await;
+            assert_eq!(world.schema().await, before, "the repaired run goes on");
+        }
+        assert_eq!(world.count("orders").await, ROWS);
+    }
+}
+
+#[tokio::test]
+async fn killed_at_any_step_the_same_command_brings_everything_back() {
+    for (kind, state) in [
+        ("prepare", "completed"),
+        ("rebuild", "in_progress"),
+        ("rebuild", "completed"),
+        ("relink", "in_progress"),
+        ("relink", "completed"),
+        ("finish", "in_progress"),
+    ] {
+        let world = world(&tables(|_| {})).await;
+        let before = world.schema().await;
+        let step =
+            format!("exists (select from {ITEMS} where kind = '{kind}' and status = '{state}')");
+        killed_when(&world, &step).await;
+        finished(&world, &[]).await;
+        assert_eq!(world.schema().await, before, "killed when {kind} was {state}");
+        assert_eq!(world.count("orders").await, ROWS);
+        let open = format!("{ITEMS} where status <> 'completed'");
+        assert_eq!(world.count(&open).await, 0);
+    }
+}
+
+#[tokio::test]
+async fn one_that_cannot_come_back_keeps_no_other_away() {
+    let world = world(&tables(|_| {})).await;
+    let before = world.schema().await;
+    // The line loses its order while the key is away.
+    let mut child = world.start(&[]);
+    world.until(&format!("to_regclass('{ITEMS}') is not null")).await;
+    world.until(&half_loaded()).await;
+    world.execute("insert into lines values (2, 'nowhere')").await;
+    let ended = child.wait().await.expect("ends");
+    assert_eq!(ended.code(), Some(1));
+    let status =
+        "select status || ' ' || error_message from migration_status.migration_table_status";
+    let status = world.text(status).await.expect("a status");
+    assert!(status.starts_with("partial") && status.contains("of_order"), "{status}");
+    assert!(status.contains("migrate repair"), "{status}");
+    assert_eq!(world.count(INDEXES).await, 6, "all indexes are back");
+
+    let repair = world.run(&["repair"]).await;
+    assert_eq!(repair.code, Some(1), "{}", repair.stdout);
+    world.execute("delete from lines where id = 2").await;
+    finished(&world, &["repair"]).await;
+    assert_eq!(world.schema().await, before);
+    finished(&world, &[]).await;
+    assert_eq!(world.count("orders").await, ROWS);
+}
+
+#[tokio::test]
+async fn indexes_are_built_side_by_side_and_a_build_outlives_its_client() {
+    let world = world(&tables(|_| {})).await;
+    world
+        .execute(
+            "do $$ begin \
+             create function slowly(n bigint) returns bigint language plpgsql immutable as \
+                 'begin perform pg_sleep(0.002); return n; end'; \
+             create index slow_1 on orders (slowly(id)); create index slow_2 on orders (slowly(-id)); \
+             end $$",
+        )
+        .await;
+    let before = world.schema().await;
+    let building = "(select count(*) >= 2 from pg_stat_progress_create_index)";
+    killed_when(&world, building).await;
+    finished(&world, &[]).await;
+    assert_eq!(world.schema().await, before);
+    let crashed = format!("{ITEMS} where kind = 'rebuild' and crash_count > 0");
+    assert!(world.count(&crashed).await >= 2, "both builds lost their client");
+}
+
+#[tokio::test]
+async fn a_live_run_is_left_alone() {
+    let world = world(&tables(|_| {})).await;
+    let before = world.schema().await;
+    let mut child = world.start(&[]);
+    world.until(&format!("to_regclass('{ITEMS}') is not null")).await;
+    world.until(&half_loaded()).await;
+    let repair = world.run(&["repair"]).await;
+    assert_eq!(repair.code, Some(1), "{}", repair.stdout);
+    assert!(repair.stdout.contains("A run is at work"), "{}", repair.stdout);
+    assert_eq!(child.wait().await.expect("ends").code(), Some(0));
+    assert_eq!(world.schema().await, before);
+}
+
+#[tokio::test]
+async fn few_rows_and_the_deciding_key_keep_their_indexes() {
+    let by_key = tables(|table| {
+        table["truncate_onstart"] = json!(false);
+        table["uniqueness_columns"] = json!(["name"]);
+    });
+    let world = world(&by_key).await;
+    world.execute("alter table orders disable trigger all").await;
+    let before = world.schema().await;
+    let plan = world.run(&["plan"]).await;
+    let away = plan.stdout.lines().find(|line| line.contains("set aside"));
+    let away = away.unwrap_or_else(|| panic!("no note: {}", plan.stdout));
+    assert!(!away.contains("named"), "the key that decides conflicts stays: {away}");
+    assert!(away.contains("Lower"), "{away}");
+    finished(&world, &[]).await;
+    assert_eq!(world.schema().await, before);
+
+    let fill =
+        "insert into orders (id, name) select n, 'x' || n from generate_series(1000, 7000) n";
+    world.execute(fill).await;
+    world.execute("analyze orders").await;
+    let plan = world.run(&["plan"]).await;
+    assert!(plan.stdout.contains("indexes stay: 1000 rows"), "{}", plan.stdout);
+    assert_eq!(world.schema().await, before);
+}
+
+#[tokio::test]
+async fn tables_that_reference_each_other_are_filled_in_any_order() {
+    use snowflake_double::{Table, Type, Value};
+    let lines = Table::new("DB.PUBLIC.LINES")
+        .required_column("id", Type::number(38, 0))
+        .column("order_name", Type::varchar())
+        .rows((0..500).map(|id| [Value::from(id), Value::from(format!("order {id}").as_str())]));
+    let world = World::new(Double::builder().table(orders(1000)).table(lines), TARGET).await;
+    world.double.knobs().set_inline_rows(0);
+    world.double.knobs().set_latency(RequestKind::Chunk, Duration::from_millis(20));
+    let mut all = tables(|_| {}).as_array().expect("a list").clone();
+    all.insert(
+        0,
+        json!({"source": "LINES", "target": "lines", "truncate_onstart": true, "disable_index": true}),
+    );
+    world.write_config(&world.config(&json!(all)));
+    let before = world.schema().await;
+    for _ in 0..2 {
+        finished(&world, &[]).await;
+        assert_eq!(world.schema().await, before);
+        assert_eq!((world.count("orders").await, world.count("lines").await), (ROWS, 500));
+    }
+}

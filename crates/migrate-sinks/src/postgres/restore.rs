@@ -1,0 +1,120 @@
+//! Bringing back what was set aside: each statement by itself and committed by itself, so that a
+//! client that goes away loses nothing of an index that took an hour.
+
+use std::time::Duration;
+
+use migrate_core::{Error, Existing, Result, SetAside, SqlStatement, TableRef};
+use migrate_postgres::{Database, classify, execute, sqlstate, sqlx};
+use sqlx::PgConnection;
+
+use super::session::Session;
+
+/// For the sort of an index build. The server's default of 64 MB sorts large indexes on disk.
+const MAINTENANCE: &str = "set maintenance_work_mem = '256MB'";
+
+const NO_MAINTENANCE: &str = "reset maintenance_work_mem";
+
+/// How soon a statement that a dead process left running is looked at again.
+const POLL: Duration = Duration::from_millis(500);
+
+/// Relation, object, or their unique row in the catalog: somebody else was faster.
+const EXISTS_ALREADY: [&str; 3] = ["42P07", "42710", "23505"];
+
+/// Runs the statements that are still missing.
+///
+/// # Errors
+///
+/// What the database answers to one of them; the earlier ones stay.
+pub(super) async fn restore(database: &Database, object: &SetAside) -> Result<()> {
+    let mut session = Session::open(database).await?;
+    let failed = |cause: sqlx::Error| {
+        classify("Cannot bring back what was set aside for the load", cause)
+            .with("missing", &object.what)
+            .with("table", &object.table)
+    };
+    sqlx::query(MAINTENANCE).execute(&mut *session).await.map_err(failed)?;
+    for step in &object.restore {
+        let exists = || exists(&object.table, step.unless.as_ref());
+        until_nobody_runs(&mut session, &step.sql).await.map_err(failed)?;
+        if exists().look(&mut session).await.map_err(failed)? {
+            continue;
+        }
+        let statement = SqlStatement { sql: step.sql.clone(), params: Vec::new() };
+        if let Err(cause) = execute(&mut session, &statement).await {
+            let was_beaten =
+                sqlstate(&cause).is_some_and(|state| EXISTS_ALREADY.contains(&state.as_str()));
+            if was_beaten && exists().look(&mut session).await.map_err(failed)? {
+                continue;
+            }
+            return Err(with_hint(failed(cause), object));
+        }
+    }
+    sqlx::query(NO_MAINTENANCE).execute(&mut *session).await.map_err(failed)?;
+    session.give_back();
+    Ok(())
+}
+
+fn with_hint(error: Error, object: &SetAside) -> Error {
+    use migrate_core::{ErrorKind, Return};
+    let rows = match (error.kind(), object.returns) {
+        (ErrorKind::DataInvalid | ErrorKind::Conflict, Return::Relink) => {
+            "load or correct the rows that the key misses"
+        }
+        (ErrorKind::DataInvalid | ErrorKind::Conflict, Return::Rebuild) => {
+            "correct the rows that break the constraint"
+        }
+        _ => return error,
+    };
+    error.with_hint(format!("{rows}, then run again, or run `migrate repair`"))
+}
+
+/// A client that died has left its statement to the server, which goes on with it.
+async fn until_nobody_runs(connection: &mut PgConnection, sql: &str) -> Result<(), sqlx::Error> {
+    loop {
+        let runs: bool = sqlx::query_scalar(
+            "select exists (select from pg_stat_activity \
+             where datname = current_database() and pid <> pg_backend_pid() and state = 'active' \
+               and left(query, 500) = left($1, 500))",
+        )
+        .bind(sql)
+        .fetch_one(&mut *connection)
+        .await?;
+        if !runs {
+            return Ok(());
+        }
+        tokio::time::sleep(POLL).await;
+    }
+}
+
+/// What tells that a statement has run.
+struct Sign<'a> {
+    table: &'a TableRef,
+    existing: Option<&'a Existing>,
+}
+
+fn exists<'a>(table: &'a TableRef, existing: Option<&'a Existing>) -> Sign<'a> {
+    Sign { table, existing }
+}
+
+impl Sign<'_> {
+    async fn look(&self, connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+        let query = match self.existing {
+            None => return Ok(false),
+            Some(Existing::Index(index)) => sqlx::query_scalar(
+                "select exists (select from pg_class c join pg_namespace n on n.oid = c.relnamespace \
+                 where n.nspname = $1 and c.relname = $2 and c.relkind = 'i')",
+            )
+            .bind(index.schema.clone().unwrap_or_default())
+            .bind(index.name.clone()),
+            Some(Existing::Constraint(name)) => sqlx::query_scalar(
+                "select exists (select from pg_constraint k \
+                 join pg_class c on c.oid = k.conrelid join pg_namespace n on n.oid = c.relnamespace \
+                 where n.nspname = $1 and c.relname = $2 and k.conname = $3)",
+            )
+            .bind(self.table.schema.clone().unwrap_or_default())
+            .bind(self.table.name.clone())
+            .bind(name.clone()),
+        };
+        query.fetch_one(connection).await
+    }
+}

@@ -1,0 +1,142 @@
+//! What only the database knows of a plan: its keys, and what the load does better without.
+
+use std::collections::BTreeSet;
+
+use migrate_core::{
+    ColumnName, Dialect, LoadPlan, PlanFacts, Result, Return, SetAside, SettledPlan, SqlBuilder,
+    TableRef, WriteMode,
+};
+use migrate_postgres::{Database, bound, classify};
+use sqlx::Row;
+
+use super::beside::refuse_followers;
+use super::catalog::LoadedTable;
+use super::keys::Keys;
+use super::surgery::capture;
+
+/// Below this part of the table, bringing indexes back costs more than loading with them.
+const ONE_PART_IN: u64 = 5;
+
+/// A table as it is while a plan for it is made.
+pub(super) struct Settling<'a> {
+    pub(super) database: &'a Database,
+    pub(super) loaded: &'a LoadedTable,
+    pub(super) keys: &'a Keys,
+    /// Key columns of the plan in which NULL stops a chunk.
+    pub(super) nullable_keys: Vec<ColumnName>,
+}
+
+impl Settling<'_> {
+    pub(super) async fn settle(self, mut plan: LoadPlan, facts: PlanFacts) -> Result<SettledPlan> {
+        let mut notes = Vec::new();
+        self.settle_keys(&mut plan, &mut notes).await?;
+        let captured = self.captured(&plan, &facts, &mut notes).await?;
+        if !facts.missing.is_empty() {
+            notes.push(format!("brings back what an earlier run left: {}", listed(&facts.missing)));
+        }
+        // Where both are there, the earlier one knows what it was before anybody touched it.
+        let is_known = |object: &SetAside| facts.missing.iter().any(|known| known.is_same(object));
+        plan.restore = captured.iter().filter(|object| !is_known(object)).cloned().collect();
+        plan.restore.extend(facts.missing.into_iter().map(|mut object| {
+            object.is_missing = true;
+            object
+        }));
+        plan.restore.sort_by_key(|object| object.returns);
+        plan.set_aside = captured;
+        Ok(SettledPlan { plan, notes })
+    }
+
+    fn table(&self) -> &TableRef {
+        &self.loaded.schema.table
+    }
+
+    async fn settle_keys(&self, plan: &mut LoadPlan, notes: &mut Vec<String>) -> Result<()> {
+        match &mut plan.mode {
+            WriteMode::Replace { keys } => {
+                let mut connection = self.database.acquire().await?;
+                refuse_followers(&mut connection, self.loaded.oid, self.table()).await?;
+                let columns: BTreeSet<_> = plan.columns.iter().map(|pair| &pair.target).collect();
+                *keys = self.keys.of_every_row(&columns, &self.loaded.schema);
+                if keys.is_empty() {
+                    notes.push(
+                        "has no unique key without NULL, so every row is written anew".into(),
+                    );
+                }
+            }
+            WriteMode::Upsert { keys, .. } | WriteMode::InsertOnly { keys, .. } => {
+                self.keys.require(self.table(), keys)?;
+            }
+            _ => {}
+        }
+        if !self.nullable_keys.is_empty() {
+            let listed = self.nullable_keys.iter().map(ToString::to_string).collect::<Vec<_>>();
+            notes.push(format!(
+                "a row with NULL in {} stops its chunk: the unique index takes such rows for \
+                 different ones",
+                listed.join(" or ")
+            ));
+        }
+        if let WriteMode::Upsert { keys, .. } = &plan.mode {
+            let others = plan.columns.iter().map(|pair| &pair.target);
+            let others = others.filter(|column| !keys.contains(column));
+            self.keys.require_updatable(self.table(), others)?;
+        }
+        Ok(())
+    }
+
+    /// What is taken away for the load, if anything is.
+    async fn captured(
+        &self,
+        plan: &LoadPlan,
+        facts: &PlanFacts,
+        notes: &mut Vec<String>,
+    ) -> Result<Vec<SetAside>> {
+        if !facts.sets_aside {
+            return Ok(Vec::new());
+        }
+        if matches!(plan.mode, WriteMode::Replace { .. }) {
+            notes.push("indexes stay: rows are loaded beside the table".into());
+            return Ok(Vec::new());
+        }
+        if let Some(expected) = facts.expected_rows
+            && plan.truncate.is_empty()
+            && self.has_more_rows_than(expected.saturating_mul(ONE_PART_IN)).await?
+        {
+            notes.push(format!("indexes stay: {expected} rows are less than 20 % of the table"));
+            return Ok(Vec::new());
+        }
+        let captured =
+            capture(self.database, self.loaded.oid, self.table(), plan.mode.keys()).await?;
+        if !captured.is_empty() {
+            notes.push(format!("set aside for the load: {}", listed(&captured)));
+        }
+        Ok(captured)
+    }
+
+    /// By the planner's estimate, or else by a look at no more rows than the question needs.
+    async fn has_more_rows_than(&self, limit: u64) -> Result<bool> {
+        let failed = |cause| {
+            classify("Cannot look into the target table", cause).with("table", self.table())
+        };
+        let mut sql = SqlBuilder::new(Dialect::Postgres);
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        sql.text("select case when c.reltuples >= 0 then c.reltuples > ").value(&limit.into());
+        sql.text(" else (select count(*) from (select from ").table(self.table());
+        sql.text(" limit ").value(&limit.saturating_add(1).into()).text(") as first) > ");
+        sql.value(&limit.into()).text(" end as has_more from pg_class c where c.oid = ");
+        sql.value(&self.loaded.oid.into()).text("::bigint::oid");
+        bound(&sql.finish())
+            .fetch_one(self.database.pool())
+            .await
+            .and_then(|row| row.try_get("has_more"))
+            .map_err(failed)
+    }
+}
+
+fn listed(objects: &[SetAside]) -> String {
+    let names = objects.iter().map(|object| match object.returns {
+        Return::Relink => format!("{} of {}", object.what, object.table.name),
+        Return::Rebuild => object.what.clone(),
+    });
+    names.collect::<Vec<_>>().join(", ")
+}
