@@ -232,6 +232,7 @@ fn doubtful_settings_are_warnings() {
         (with(base(), "/sources/0/target_pg_database", json!("DWH")), "read in lower case"),
         (with(base(), "/snowflake/base_url", json!("http://acme.example")), "unencrypted"),
         (with(base(), "/snowflake/rsa_key_passphrase", json!("x")), "passphrase is not used"),
+        (with(base(), "/status_tracking_database", json!("other")), "stay in warehouse"),
     ] {
         let warnings = notices(&value, Severity::Warning);
         assert!(warnings.len() == 1 && warnings[0].contains(words), "{words}: {warnings:?}");

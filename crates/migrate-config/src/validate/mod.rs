@@ -30,6 +30,17 @@ pub(crate) fn config(scope: &Scope<'_>) -> Config {
     let account = snowflake.as_ref().map_or("", |snowflake| snowflake.account.as_str());
     let sources = source::read(heads, &Shared { inherited: &inherited, target: &target, account });
     let run = limits::run(&root, &inherited);
+    if let Some(status) = &run.status_tracking_database {
+        let targets = sources.enabled.iter().flat_map(|source| &source.tables);
+        let elsewhere =
+            targets.filter_map(|table| table.target.database.as_ref()).find(|name| *name != status);
+        if let Some(target) = elsewhere {
+            root.at("status_tracking_database").warning(
+                format!("The status tables stay in {target}, beside the data"),
+                "remove the key: a chunk and its completion are committed in one database",
+            );
+        }
+    }
     root.finish(unknown::hint(Place::Root));
     Config {
         snowflake,
