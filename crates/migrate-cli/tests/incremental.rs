@@ -222,3 +222,46 @@ async fn a_run_that_failed_moves_no_bound() {
     assert_eq!(world.count("events").await, 400);
     assert!(audit(&world).await.starts_with("- 2024-01-02"), "{}", audit(&world).await);
 }
+
+#[tokio::test]
+async fn a_window_counts_no_more_once_a_full_load_has_emptied_the_target() {
+    let rows = [(1, DAY_1, "a"), (2, DAY_2, "b"), (3, DAY_2, "c")];
+    for full in ["truncate_onstart", "replace"] {
+        let world = world(Type::timestamp_ltz(9), &rows, TARGET, &table()).await;
+        run(&world).await;
+        let mut part = json!({"source": "EVENTS", "target": "events", "source_filter": "\"id\" = 1",
+            "column_mapping": {"AT": "at"}});
+        part[full] = if full == "replace" { json!("atomic") } else { json!(true) };
+        world.write_config(&world.config(&json!([part])));
+        run(&world).await;
+        assert_eq!(notes(&world).await, "a", "{full}");
+
+        world.write_config(&world.config(&json!([table()])));
+        let plan = world.run(&["plan"]).await;
+        assert!(plan.stdout.contains("has emptied the target since"), "{}", plan.stdout);
+        run(&world).await;
+        assert_eq!(notes(&world).await, "a b c", "{full}");
+        run(&world).await;
+        assert!(audit(&world).await.ends_with("| 0 0 0 0"), "the series goes on from there");
+    }
+}
+
+#[tokio::test]
+async fn an_emptying_load_that_failed_later_voids_the_window_too() {
+    let rows = [(1, DAY_1, "a"), (2, DAY_2, "b")];
+    let world = world(Type::timestamp_ltz(9), &rows, TARGET, &table()).await;
+    run(&world).await;
+    let full = json!({
+        "source": "EVENTS", "target": "events", "truncate_onstart": true,
+        "column_mapping": {"AT": "at"},
+    });
+    world.write_config(&world.config(&json!([full])));
+    world.execute("alter table events add check (id > 99) not valid").await;
+    assert_eq!(world.run(&[]).await.code, Some(1), "no row came in");
+    assert_eq!(world.count("events").await, 0, "but the old ones are gone");
+    world.execute("alter table events drop constraint events_id_check").await;
+    world.execute("insert into events values (7, null, 'somebody')").await;
+    world.write_config(&world.config(&json!([table()])));
+    run(&world).await;
+    assert_eq!(notes(&world).await, "a b somebody");
+}

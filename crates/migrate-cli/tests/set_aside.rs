@@ -66,7 +66,7 @@ async fn killed_when(world: &World, condition: &str) {
     world.until(&format!("to_regclass('{ITEMS}') is not null")).await;
     tokio::select! {
         () = world.until(condition) => {}
-        _ended = child.wait() => {}
+        ended = child.wait() => panic!("it ended before {condition}: {ended:?}"),
     }
     child.kill().await.expect("kill -9");
 }
@@ -119,21 +119,12 @@ async fn whoever_comes_after_a_dead_run_the_schema_is_as_before() {
 
 #[tokio::test]
 async fn killed_at_any_step_the_same_command_brings_everything_back() {
-    for (kind, state) in [
-        ("prepare", "completed"),
-        ("rebuild", "in_progress"),
-        ("rebuild", "completed"),
-        ("relink", "in_progress"),
-        ("relink", "completed"),
-        ("finish", "in_progress"),
-    ] {
+    for kind in ["prepare", "chunk", "rebuild", "relink", "finish"] {
         let world = world(&tables(|_| {})).await;
         let before = world.schema().await;
-        let step =
-            format!("exists (select from {ITEMS} where kind = '{kind}' and status = '{state}')");
-        killed_when(&world, &step).await;
+        world.killed_before_recording(&format!("new.kind = '{kind}'")).await;
         finished(&world, &[]).await;
-        assert_eq!(world.schema().await, before, "killed when {kind} was {state}");
+        assert_eq!(world.schema().await, before, "killed before {kind} was recorded");
         assert_eq!(world.count("orders").await, ROWS);
         let open = format!("{ITEMS} where status <> 'completed'");
         assert_eq!(world.count(&open).await, 0);
@@ -175,6 +166,8 @@ async fn indexes_are_built_side_by_side_and_a_build_outlives_its_client() {
             "do $$ begin \
              create function slowly(n bigint) returns bigint language plpgsql immutable as \
                  'begin perform pg_sleep(0.002); return n; end'; \
+             alter table orders drop constraint paid, drop constraint alone, \
+                 drop constraint named cascade; \
              create index slow_1 on orders (slowly(id)); create index slow_2 on orders (slowly(-id)); \
              end $$",
         )
@@ -250,4 +243,92 @@ async fn tables_that_reference_each_other_are_filled_in_any_order() {
         assert_eq!(world.schema().await, before);
         assert_eq!((world.count("orders").await, world.count("lines").await), (ROWS, 500));
     }
+}
+
+/// Orders and their lines, which refer to them; the lines stand first in the configuration.
+async fn lines_before_orders(latency: Duration, change: impl FnOnce(&mut [Json; 3])) -> World {
+    use snowflake_double::{Table, Type, Value};
+    let lines = Table::new("DB.PUBLIC.LINES")
+        .required_column("id", Type::number(38, 0))
+        .column("order_name", Type::varchar())
+        .rows((0..500).map(|id| [Value::from(id), Value::from(format!("order {id}").as_str())]));
+    let regions = Table::new("DB.PUBLIC.REGIONS").required_column("id", Type::number(38, 0));
+    let double = Double::builder().table(orders(1000)).table(lines).table(regions);
+    let world = World::new(double, TARGET).await;
+    world.execute("alter table orders disable trigger all").await;
+    world.double.knobs().set_inline_rows(0);
+    world.double.knobs().set_latency(RequestKind::Chunk, latency);
+    let table = |name: &str| json!({"source": name, "target": name.to_lowercase(), "truncate_onstart": true});
+    let mut tables = [table("LINES"), table("REGIONS"), table("ORDERS")];
+    change(&mut tables);
+    world.write_config(&world.config(&json!(tables)));
+    world
+}
+
+/// Longer than a preparation waits for a lock.
+const LONG: Duration = Duration::from_secs(4);
+
+#[tokio::test]
+async fn a_preparation_never_meets_chunks_of_its_own_run() {
+    let world = lines_before_orders(LONG, |tables| {
+        tables[0]["truncate_onstart"] = json!(false);
+        tables[0]["on_nonempty"] = json!("append");
+        tables[2]["disable_index"] = json!(true);
+    })
+    .await;
+    world.execute("delete from lines").await;
+    let before = world.schema().await;
+    let ended = world.run(&[]).await;
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    for trouble in ["failed", "ended a session"] {
+        assert!(!ended.stderr.contains(trouble), "{}", ended.stderr);
+    }
+    assert_eq!((world.count("orders").await, world.count("lines").await), (ROWS, 500));
+    assert_eq!(world.schema().await, before);
+}
+
+#[tokio::test]
+async fn rows_that_are_referred_to_come_first() {
+    let world = lines_before_orders(Duration::from_millis(100), |_| {}).await;
+    let ended = world.run(&[]).await;
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(!ended.stderr.contains("failed"), "{}", ended.stderr);
+    assert_eq!((world.count("orders").await, world.count("lines").await), (ROWS, 500));
+}
+
+#[tokio::test]
+async fn what_was_changed_after_a_repair_is_not_taken_away() {
+    let world = world(&tables(|_| {})).await;
+    killed_when(&world, &half_loaded()).await;
+    let expired = format!("not exists (select from {ITEMS} where lease_until > now())");
+    world.until(&expired).await;
+    finished(&world, &["repair"]).await;
+    world.execute("drop index \"Lower \"\"Name\"\"\"").await;
+    world.execute("create index \"Lower \"\"Name\"\"\" on orders (upper(name))").await;
+    let changed = world.schema().await;
+    let ended = world.run(&[]).await;
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    assert!(ended.stderr.contains("has been changed since"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("--no-resume"), "{}", ended.stderr);
+    assert_eq!(world.schema().await, changed);
+    finished(&world, &["run", "--no-resume"]).await;
+    assert_eq!(world.schema().await, changed, "it came back as it is now");
+    assert_eq!(world.count("orders").await, ROWS);
+}
+
+#[tokio::test]
+async fn indexes_come_back_where_they_were_whatever_the_default() {
+    let world = world(&tables(|_| {})).await;
+    let before = world.schema().await;
+    killed_when(&world, &half_loaded()).await;
+    let everywhere = |word: &str| {
+        format!(
+            "do $$ begin execute format('alter database %I {word}', current_database()); end $$"
+        )
+    };
+    // No index can be made there.
+    world.execute(&everywhere("set default_tablespace = pg_global")).await;
+    finished(&world, &[]).await;
+    world.execute(&everywhere("reset default_tablespace")).await;
+    assert_eq!(world.schema().await, before);
 }

@@ -4,10 +4,12 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use migrate_core::RunStore;
 use migrate_postgres::sqlx::postgres::{PgArguments, PgPool};
 use migrate_postgres::sqlx::query::Query;
 use migrate_postgres::sqlx::{self, AssertSqlSafe, Connection, PgConnection, Postgres, Row};
 use migrate_postgres::{Database, PostgresSettings};
+use migrate_status::PgStatusStore;
 use postgres_sandbox::{Installation, Search, TestDatabase};
 use serde_json::{Value as Json, json};
 use snowflake_double::{Double, DoubleBuilder, Table, Type, User, Value};
@@ -20,6 +22,7 @@ pub(crate) struct World {
     pub(crate) double: Double,
     pub(crate) folder: TempDir,
     settings: PostgresSettings,
+    connected: Database,
     pool: PgPool,
     database: TestDatabase,
 }
@@ -43,7 +46,7 @@ impl World {
         let pool = connected.pool().clone();
         sqlx::raw_sql(target_sql).execute(&pool).await.expect(target_sql);
         let folder = TempDir::new().expect("folder");
-        Self { double: double.expect("starts"), folder, settings, pool, database }
+        Self { double: double.expect("starts"), folder, settings, connected, pool, database }
     }
 
     pub(crate) fn database_name(&self) -> String {
@@ -109,6 +112,35 @@ impl World {
     pub(crate) async fn count(&self, table: &str) -> u64 {
         let count = self.text(&format!("select count(*)::text from {table}")).await;
         count.and_then(|text| text.parse().ok()).expect("a count")
+    }
+
+    /// Starts the program and kills it while it waits to record a step as done: `step` is a condition
+    /// on the row `new` of the step.
+    pub(crate) async fn killed_before_recording(&self, step: &str) {
+        PgStatusStore::new(self.connected.clone()).install().await.expect("installs");
+        self.execute(
+            "create or replace function migration_status.wait() returns trigger language plpgsql as \
+             'begin perform pg_advisory_xact_lock(4711); return new; end'",
+        )
+        .await;
+        let items = "migration_status.migration_work_items";
+        self.execute(&format!(
+            "create trigger wait before update on {items} for each row \
+             when (new.status = 'completed' and old.status <> 'completed' and {step}) \
+             execute function migration_status.wait()"
+        ))
+        .await;
+        let gate = self.hold("begin; select pg_advisory_xact_lock(4711)").await;
+        let mut child = self.start(&[]);
+        let waits = "exists (select from pg_locks where locktype = 'advisory' and not granted \
+                     and database = (select oid from pg_database where datname = current_database()))";
+        tokio::select! {
+            () = self.until(waits) => {}
+            ended = child.wait() => panic!("it ended before {step}: {ended:?}"),
+        }
+        child.kill().await.expect("kill -9");
+        drop(gate);
+        self.execute(&format!("drop trigger wait on {items}")).await;
     }
 
     /// The schema of everything but the status tables, as `pg_dump` tells it.

@@ -111,6 +111,15 @@ pub trait SinkTable: fmt::Debug + Send + Sync {
     /// As [`Sink::check`].
     async fn referenced_by(&self) -> Result<Vec<TableRef>>;
 
+    /// Other tables that foreign keys of this one refer to: their rows have to come first.
+    ///
+    /// # Errors
+    ///
+    /// As [`Sink::check`].
+    async fn references(&self) -> Result<Vec<TableRef>> {
+        Ok(Vec::new())
+    }
+
     /// Holds a plan against what only the sink knows, and completes it: keys that cannot decide which
     /// rows are known are refused here, before a row moves, and what is to be set aside is listed.
     ///

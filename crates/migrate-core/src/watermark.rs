@@ -93,6 +93,9 @@ pub struct LastWindow {
     pub rows_at_high: Option<u64>,
     /// Whether nothing has been written from the same source into the same target since.
     pub is_latest: bool,
+    /// Whether a full load has emptied or replaced the target since, so that the rows of the window
+    /// may be gone.
+    pub is_void: bool,
 }
 
 #[cfg(test)]

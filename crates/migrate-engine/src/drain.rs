@@ -1,5 +1,6 @@
 //! The workers of a run, over all its tables.
 
+use std::collections::BTreeSet;
 use std::num::{NonZeroU32, NonZeroU64};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,6 +11,7 @@ use tokio::task::JoinSet;
 
 use crate::budget::MemoryBudget;
 use crate::migration::Ledger;
+use crate::order::{self, Waits};
 use crate::schedule::Schedule;
 use crate::table::Table;
 use crate::work::Worker;
@@ -37,9 +39,9 @@ impl Drain {
         lease: Duration,
         invoked_by: &str,
     ) -> Self {
-        let schedule = Schedule::new(tables.iter().map(|table| {
+        let schedule = Schedule::new(tables.iter().zip(waits_of(&tables)).map(|(table, waits)| {
             let most = table.job.max_workers.unwrap_or(workers);
-            (table.has_work(), most.get())
+            (table.has_work(), most.get(), waits)
         }));
         Self {
             tables,
@@ -112,4 +114,23 @@ impl Drain {
     pub(crate) fn committed_bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
     }
+}
+
+/// What the chunks of each table wait for. Names of tables mean something within one database only.
+fn waits_of(tables: &[Table]) -> Vec<Waits> {
+    let mut all = vec![Waits::default(); tables.len()];
+    let ledgers: BTreeSet<usize> = tables.iter().map(Table::ledger).collect();
+    for ledger in ledgers {
+        let of_ledger = tables.iter().enumerate().filter(|(_, table)| table.ledger() == ledger);
+        // A table without work has ended.
+        let plans: Vec<_> = of_ledger
+            .filter_map(|(number, table)| table.plan().map(|plan| (number, plan)))
+            .collect();
+        for (number, waits) in order::waits(&plans) {
+            if let Some(place) = all.get_mut(number) {
+                *place = waits;
+            }
+        }
+    }
+    all
 }

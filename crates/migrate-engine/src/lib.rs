@@ -52,6 +52,7 @@ mod heartbeat;
 mod job;
 mod left_aside;
 mod migration;
+mod order;
 mod plan_stage;
 mod repair;
 mod report;

@@ -2,7 +2,7 @@
 //!
 //! One pool of workers serves all tables: whoever is free goes to the table with the fewest workers,
 //! so small tables never wait for a big one. A table that has nothing due rests; it is woken when a
-//! sibling settles something of it.
+//! sibling settles something of it. Chunks wait for what [`order`](crate::order) says.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -10,6 +10,8 @@ use std::time::Duration;
 use migrate_core::{RunContext, WorkKind};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
+
+use crate::order::Waits;
 
 /// Where each table stands, in this process.
 #[derive(Debug)]
@@ -25,6 +27,7 @@ struct Entry {
     active: u32,
     most_workers: u32,
     rests_until: Instant,
+    waits: Waits,
 }
 
 /// A worker's turn at a table; ends when it is dropped.
@@ -36,15 +39,16 @@ pub(crate) struct Turn<'a> {
 }
 
 impl Schedule {
-    /// Tables in their order, each with the most workers that it may have at once. `false` marks a
-    /// table that has nothing to do.
-    pub(crate) fn new(tables: impl IntoIterator<Item = (bool, u32)>) -> Self {
+    /// Tables in their order, each with the most workers that it may have at once and the tables that
+    /// its chunks wait for. `false` marks a table that has nothing to do.
+    pub(crate) fn new(tables: impl IntoIterator<Item = (bool, u32, Waits)>) -> Self {
         let now = Instant::now();
-        let entry = |(has_work, most_workers): (bool, u32)| Entry {
+        let entry = |(has_work, most_workers, waits): (bool, u32, Waits)| Entry {
             stage: has_work.then_some(WorkKind::Prepare),
             active: 0,
             most_workers,
             rests_until: now,
+            waits,
         };
         Self {
             entries: Mutex::new(tables.into_iter().map(entry).collect()),
@@ -90,15 +94,13 @@ impl Schedule {
         if entries.iter().all(|entry| entry.stage.is_none()) {
             return Choice::AllEnded;
         }
-        // A foreign key needs the rows and the unique constraints of both its tables.
-        let is_filled =
-            |entry: &Entry| matches!(entry.stage, None | Some(WorkKind::Relink | WorkKind::Finish));
-        let all_filled = entries.iter().all(is_filled);
-        let may_go_on = |entry: &Entry| all_filled || entry.stage != Some(WorkKind::Relink);
+        let may_go_on: Vec<bool> =
+            entries.iter().map(|entry| entry.has_room() && entry.may_go_on(&entries)).collect();
         let free = entries
             .iter_mut()
             .enumerate()
-            .filter(|(_, entry)| entry.has_room() && may_go_on(entry));
+            .zip(may_go_on)
+            .filter_map(|(entry, may_go_on)| may_go_on.then_some(entry));
         let (due, resting): (Vec<_>, Vec<_>) =
             free.partition(|(_, entry)| entry.rests_until <= now);
         let fewest = due.into_iter().min_by_key(|(_, entry)| entry.active);
@@ -135,6 +137,33 @@ impl Entry {
             Some(_) => self.active == 0,
             None => false,
         }
+    }
+
+    fn may_go_on(&self, all: &[Self]) -> bool {
+        match self.stage {
+            Some(WorkKind::Chunk) => {
+                let of = |numbers: &[usize], holds: fn(&Self) -> bool| {
+                    numbers.iter().filter_map(|number| all.get(*number)).all(holds)
+                };
+                of(&self.waits.for_preparation, Self::is_ready)
+                    && of(&self.waits.for_rows, Self::has_rows)
+            }
+            // A foreign key needs the rows and the unique constraints of both its tables.
+            Some(WorkKind::Relink) => all.iter().all(Self::is_rebuilt),
+            _ => true,
+        }
+    }
+
+    fn is_ready(&self) -> bool {
+        !matches!(self.stage, Some(WorkKind::Prepare | WorkKind::SetAside))
+    }
+
+    fn has_rows(&self) -> bool {
+        matches!(self.stage, None | Some(WorkKind::Rebuild)) || self.is_rebuilt()
+    }
+
+    fn is_rebuilt(&self) -> bool {
+        matches!(self.stage, None | Some(WorkKind::Relink | WorkKind::Finish))
     }
 }
 
@@ -182,9 +211,13 @@ mod tests {
         RunContext::new()
     }
 
+    fn alone<const N: usize>(tables: [(bool, u32); N]) -> Schedule {
+        Schedule::new(tables.map(|(has_work, most)| (has_work, most, Waits::default())))
+    }
+
     #[tokio::test(start_paused = true)]
     async fn workers_spread_over_tables_up_to_their_caps() {
-        let schedule = Schedule::new([(true, 1), (true, 2), (false, 9)]);
+        let schedule = alone([(true, 1), (true, 2), (false, 9)]);
         let cx = cx();
         let preparing = [
             schedule.next(&cx).await.expect("first table"),
@@ -205,7 +238,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_resting_table_is_woken_by_a_sibling() {
-        let schedule = Schedule::new([(true, 2)]);
+        let schedule = alone([(true, 2)]);
         let cx = cx();
         schedule.next(&cx).await.expect("prepares").advance(WorkKind::Chunk);
         let busy = schedule.next(&cx).await.expect("copies");
@@ -223,7 +256,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_last_table_to_end_frees_every_worker() {
-        let schedule = Schedule::new([(true, 4)]);
+        let schedule = alone([(true, 4)]);
         let cx = cx();
         let turn = schedule.next(&cx).await.expect("prepares");
         let idle = schedule.next(&cx);
@@ -237,7 +270,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn foreign_keys_wait_until_every_table_has_its_rows() {
-        let schedule = Schedule::new([(true, 2), (true, 2)]);
+        let schedule = alone([(true, 2), (true, 2)]);
         let cx = cx();
         let first = schedule.next(&cx).await.expect("first table");
         let second = schedule.next(&cx).await.expect("second table");
@@ -254,9 +287,48 @@ mod tests {
         assert_eq!(after_seconds, 1);
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn chunks_wait_for_a_preparation_that_locks_their_table() {
+        let waits = Waits { for_preparation: vec![1], for_rows: Vec::new() };
+        let schedule = Schedule::new([(true, 2, waits), (true, 2, Waits::default())]);
+        let cx = cx();
+        let first = schedule.next(&cx).await.expect("first table");
+        let second = schedule.next(&cx).await.expect("second table");
+        first.advance(WorkKind::Chunk);
+        drop(first);
+        assert!(matches!(schedule.choose(), Choice::Wait(_)), "the other is being prepared");
+        second.advance(WorkKind::SetAside);
+        drop(second);
+        let second = schedule.next(&cx).await.expect("it sets aside");
+        assert_eq!((second.table, second.stage), (1, WorkKind::SetAside));
+        assert!(matches!(schedule.choose(), Choice::Wait(_)), "the other sets aside");
+        second.advance(WorkKind::Chunk);
+        let turn = schedule.next(&cx).await.expect("its chunks");
+        assert_eq!((turn.table, turn.stage), (0, WorkKind::Chunk));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn chunks_wait_for_the_rows_that_theirs_refer_to() {
+        let waits = Waits { for_preparation: Vec::new(), for_rows: vec![1] };
+        let schedule = Schedule::new([(true, 2, waits), (true, 1, Waits::default())]);
+        let cx = cx();
+        let child = schedule.next(&cx).await.expect("first table");
+        let parent = schedule.next(&cx).await.expect("second table");
+        child.advance(WorkKind::Chunk);
+        drop(child);
+        assert!(matches!(schedule.choose(), Choice::Wait(_)), "the parent is not prepared");
+        parent.advance(WorkKind::Chunk);
+        drop(parent);
+        let parent = schedule.next(&cx).await.expect("the parent's chunks");
+        assert_eq!(parent.table, 1);
+        assert!(matches!(schedule.choose(), Choice::Wait(_)), "the parent lacks rows");
+        assert!(parent.end(), "whatever came of it");
+        assert_eq!(schedule.next(&cx).await.map(|turn| turn.table), Some(0));
+    }
+
     #[tokio::test]
     async fn a_cancelled_run_gives_no_more_turns() {
-        let schedule = Schedule::new([(true, 4)]);
+        let schedule = alone([(true, 4)]);
         let cx = cx();
         cx.cancel.cancel();
         assert!(schedule.next(&cx).await.is_none());

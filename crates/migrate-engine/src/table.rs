@@ -80,6 +80,11 @@ impl Table {
         self.work.is_some()
     }
 
+    /// Its plan, if there is something to do.
+    pub(crate) fn plan(&self) -> Option<&TablePlan> {
+        self.work.as_ref().map(|(plan, _)| plan)
+    }
+
     /// Plan and both ends.
     ///
     /// # Errors

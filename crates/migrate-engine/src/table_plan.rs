@@ -242,6 +242,7 @@ pub(crate) async fn plan_table(
     plan.chunk_count = cut.chunks.len() as u64;
     plan.strategy = cut.strategy;
     plan.rationale = cut.rationale;
+    plan.references = ends.sink.references().await?;
     plan.notes = notes;
     Ok(Draft {
         ends,

@@ -89,12 +89,25 @@ pub(crate) async fn pin(job: &TableJob, parts: &Parts, ends: &Ends) -> Result<Op
         WatermarkLow::LastWindow => parts.status.last_window(&job.to, &scope).await?,
         WatermarkLow::Target => {
             let high = ends.sink.greatest(&watermark.target, column_type).await?;
-            high.map(|high| LastWindow { high, rows_at_high: None, is_latest: true })
+            high.map(|high| LastWindow {
+                high,
+                rows_at_high: None,
+                is_latest: true,
+                is_void: false,
+            })
         }
     };
     let last = match last {
         Some(_) if ends.sink.is_empty().await? => {
             notes.push("the target is empty, so everything is read again".into());
+            None
+        }
+        Some(last) if last.is_void => {
+            notes.push(
+                "a full load has emptied the target since the last window, so everything is read \
+                 again"
+                    .into(),
+            );
             None
         }
         last => last,

@@ -25,7 +25,7 @@ pub const APPLICATION_NAME: &str = "migrate from snowflake";
 ///   loses both or neither. Later commits of the ledger that an answer to the user depends on are
 ///   synchronous, and a flush of one makes all earlier ones durable.
 /// - `temp_buffers` keeps the staged rows of a chunk in memory; it can only be set before the first
-///   temporary table, and costs nothing until there is one.
+///   temporary table, and costs nothing until there is one. A server with more keeps it.
 const SESSION: &str = "set statement_timeout = 0; \
      set idle_in_transaction_session_timeout = '15s'; \
      set lock_timeout = 0; \
@@ -33,7 +33,8 @@ const SESSION: &str = "set statement_timeout = 0; \
      set tcp_keepalives_interval = 10; \
      set tcp_keepalives_count = 3; \
      set client_min_messages = warning; \
-     set temp_buffers = '32MB'; \
+     select set_config('temp_buffers', '32MB', false) \
+         where pg_size_bytes(current_setting('temp_buffers')) < pg_size_bytes('32MB'); \
      set synchronous_commit = off";
 
 /// One database with a pool of connections. Cheap to clone.

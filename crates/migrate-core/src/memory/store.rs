@@ -88,6 +88,19 @@ impl MemoryStore {
 }
 
 impl State {
+    /// Whether the rows that were in its target before are gone.
+    fn has_emptied(&self, table: &Table) -> bool {
+        let Some(plan) = &table.plan else { return false };
+        let is_done = |id: TableId, step: &WorkItem| {
+            let of_table = self.tables.iter().filter(|other| other.id == id);
+            let mut items = of_table.flat_map(|other| &other.items);
+            items.any(|item| item.work == *step && matches!(item.status, Status::Completed))
+        };
+        let leader = plan.prepared_by.unwrap_or(table.id);
+        (!plan.load.truncate.is_empty() && is_done(leader, &WorkItem::Prepare))
+            || is_done(table.id, &WorkItem::Publish)
+    }
+
     fn table(&mut self, id: TableId) -> Option<&mut Table> {
         self.tables.iter_mut().find(|table| table.id == id)
     }
@@ -350,16 +363,23 @@ impl PlanStore for MemoryStore {
         let of_target = || state.tables.iter().filter(|entry| entry.request.target == *target);
         let last = of_target().rev().find_map(|entry| {
             let window = entry.plan.as_ref()?.window.as_ref()?;
-            let is_done = entry.outcome == Some(Outcome::Completed) && window.scope == scope;
+            let is_done =
+                matches!(entry.outcome, Some(Outcome::Completed | Outcome::CompletedWithRejects))
+                    && window.scope == scope;
             let high = window.high.clone().filter(|_| is_done)?;
             Some((entry, high, window.rows_at_high))
         });
         Ok(last.map(|(entry, high, rows)| {
-            let later = of_target().filter(|other| other.id > entry.id);
-            let mut written = later
+            let later = || of_target().filter(|other| other.id > entry.id);
+            let mut written = later()
                 .filter(|other| other.request.source == entry.request.source)
                 .filter(|other| other.progress().completed_chunk_count > 0);
-            LastWindow { high, rows_at_high: Some(rows), is_latest: written.next().is_none() }
+            LastWindow {
+                high,
+                rows_at_high: Some(rows),
+                is_latest: written.next().is_none(),
+                is_void: later().any(|other| state.has_emptied(other)),
+            }
         }))
     }
 

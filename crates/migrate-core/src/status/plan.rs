@@ -109,6 +109,9 @@ pub struct TablePlan {
     /// Rows to read, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub estimated_rows: Option<u64>,
+    /// Tables with the rows that foreign keys of this one refer to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub references: Vec<TableRef>,
     /// The table whose preparation also prepares this one: they are emptied in one statement, so
     /// every member's plan lists the same tables, and only this member has the step to lease.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -160,6 +163,7 @@ impl TablePlan {
             rationale: String::new(),
             chunk_count: 0,
             estimated_rows: None,
+            references: Vec::new(),
             prepared_by: None,
             notes: Vec::new(),
         }

@@ -11,7 +11,7 @@ fn watermark() -> Watermark {
 }
 
 fn last(high: i64, rows: Option<u64>) -> LastWindow {
-    LastWindow { high: high.into(), rows_at_high: rows, is_latest: true }
+    LastWindow { high: high.into(), rows_at_high: rows, is_latest: true, is_void: false }
 }
 
 /// The predicate of a window and the greatest watermark that it leaves.
@@ -75,7 +75,8 @@ fn an_overlap_moves_the_low_bound_and_always_reads() {
     let rule = Rule { watermark: &watermark, has_keys: true };
     let at = |text: &str| Scalar::Instant(text.parse().expect("a time"));
     let high = at("2024-03-02 01:30:00.000000001");
-    let known = LastWindow { high: high.clone(), rows_at_high: Some(1), is_latest: true };
+    let known =
+        LastWindow { high: high.clone(), rows_at_high: Some(1), is_latest: true, is_void: false };
     let window = rule.decide(String::new(), Some(known), Some((high, 1)), &mut Vec::new());
     let window = window.expect("one kind");
     assert_eq!(window.low, Some(at("2024-03-01 00:30:00.000000001")));

@@ -14,10 +14,11 @@ use migrate_postgres::{classify, execute, sqlx};
 use sqlx::{Connection, PgConnection, Row};
 
 use super::merge::record;
+use super::session::{Scope, raise};
 use super::write::apply_record;
 
 /// For comparing and sorting the rows of both tables.
-const WORK_MEMORY: &str = "set local work_mem = '64MB'";
+const WORK_MEMORY: &str = "64MB";
 /// Writers are kept out while the difference is written, readers are not. While the lock is waited
 /// for, later writers wait behind it.
 const LOCK_TIMEOUT: &str = "set local lock_timeout = '10s'";
@@ -67,7 +68,7 @@ impl Beside<'_> {
         let failed = |cause| self.failed("Cannot replace the rows of the target", cause);
         let mut tx = connection.begin().await.map_err(failed)?;
         sqlx::query(LOCK_TIMEOUT).execute(&mut *tx).await.map_err(failed)?;
-        sqlx::query(WORK_MEMORY).execute(&mut *tx).await.map_err(failed)?;
+        raise(&mut tx, "work_mem", WORK_MEMORY, Scope::Transaction).await.map_err(failed)?;
         let mut sql = SqlBuilder::new(Dialect::Postgres);
         sql.text("lock table ").table(self.target).text(" in share row exclusive mode");
         execute(&mut tx, &sql.finish()).await.map_err(failed)?;

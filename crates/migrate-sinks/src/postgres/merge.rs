@@ -15,8 +15,10 @@ use migrate_postgres::{bound, classify, execute, sqlx};
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
 
+use super::session::{Scope, raise};
+
 /// For the sort that puts the keys in order. The server's default of 4 MB sorts on disk.
-const SORT_MEMORY: &str = "set local work_mem = '64MB'";
+const SORT_MEMORY: &str = "64MB";
 
 /// How the rows of one chunk meet the rows of a table.
 #[derive(Debug)]
@@ -50,7 +52,9 @@ impl Merge<'_> {
 
     /// Makes the waiting place, unless this connection has it.
     pub(super) async fn prepare(&self, connection: &mut PgConnection) -> Result<()> {
-        sqlx::query(SORT_MEMORY).execute(&mut *connection).await.map_err(|e| self.failed(e))?;
+        raise(connection, "work_mem", SORT_MEMORY, Scope::Transaction)
+            .await
+            .map_err(|e| self.failed(e))?;
         let mut sql = SqlBuilder::new(Dialect::Postgres);
         sql.text("create temporary table if not exists ").table(&self.staging());
         sql.text(" on commit delete rows as select ").names(self.targets());

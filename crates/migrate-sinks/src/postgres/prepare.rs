@@ -5,14 +5,15 @@ use std::cmp::Reverse;
 use std::fmt;
 
 use migrate_core::{
-    CommitRecord, Dialect, Error, LoadPlan, Result, SqlBuilder, SqlStatement, TableRef,
-    WriteSummary, code,
+    CommitRecord, Dialect, Error, ErrorKind, LoadPlan, Result, SetAside, SqlBuilder, SqlStatement,
+    TableRef, WriteSummary, code,
 };
 use migrate_postgres::{APPLICATION_NAME, Database, classify, execute, sqlstate, sqlx};
-use sqlx::{Connection, Row};
+use sqlx::{Connection, PgConnection, Row};
 
 use super::beside::Beside;
 use super::session::Session;
+use super::surgery::{is_as_defined, present};
 use super::write::apply_record;
 
 /// How long TRUNCATE waits for other sessions before it looks who they are. While it waits, every
@@ -24,9 +25,10 @@ const REFERENCED: &str = "0A000";
 
 /// Does all of it in one transaction with its record.
 ///
-/// A session of this tool that still holds a lock belongs to a run that has been superseded: the
-/// caller owns the preparation of the present one, so none of its chunks can be running. Such a
-/// session is ended, and the work is tried a second time.
+/// A session of this tool that still holds a lock on one of the run's own targets belongs to a run
+/// that has been superseded: the caller owns the preparation of the present one, and no chunk of its
+/// run starts before that is done. Such a session is ended, and the work is tried a second time.
+/// Whoever works on another table that is only touched is waited for.
 pub(super) async fn prepare(
     database: &Database,
     table: &TableRef,
@@ -38,9 +40,9 @@ pub(super) async fn prepare(
         Err(error) if error.context("sqlstate") == Some(LOCK_NOT_AVAILABLE) => error,
         other => return other,
     };
-    let holders = lock_holders(database, plan).await?;
-    if holders.iter().any(Holder::is_ours) {
-        for holder in holders.iter().filter(|holder| holder.is_ours()) {
+    let holders = lock_holders(database, table, plan).await?;
+    if holders.iter().any(Holder::is_superseded) {
+        for holder in holders.iter().filter(|holder| holder.is_superseded()) {
             end_session(database, holder).await?;
         }
         return make_ready(database, table, plan, beside, record).await;
@@ -68,14 +70,7 @@ async fn make_ready(
     // Foreign keys first: they hold on to unique constraints.
     let mut away: Vec<_> = plan.set_aside.iter().collect();
     away.sort_by_key(|object| Reverse(object.returns));
-    for object in away {
-        let statement = SqlStatement { sql: object.remove.clone(), params: Vec::new() };
-        execute(&mut tx, &statement).await.map_err(|cause| {
-            classify("Cannot set aside what the load does without", cause)
-                .with("object", &object.what)
-                .with("table", &object.table)
-        })?;
-    }
+    take_away(&mut tx, table, &away).await?;
     if !plan.truncate.is_empty() {
         let mut sql = SqlBuilder::new(Dialect::Postgres);
         for (position, table) in plan.truncate.iter().enumerate() {
@@ -101,17 +96,47 @@ async fn make_ready(
     Ok(())
 }
 
+/// Takes away what is there. What is gone already costs no lock, and what has been changed since the
+/// load was planned stays: its stored definition would come back in its place.
+async fn take_away(
+    connection: &mut PgConnection,
+    target: &TableRef,
+    objects: &[&SetAside],
+) -> Result<()> {
+    let failed = |cause| classify("Cannot set aside what the load does without", cause);
+    let present =
+        present(connection, objects).await.map_err(|cause| failed(cause).with("table", target))?;
+    for object in objects {
+        let Some(now) = present.iter().find(|now| object.is_same(now)) else { continue };
+        if !is_as_defined(object, now) {
+            return Err(Error::new(
+                ErrorKind::Conflict,
+                format!("The {} has been changed since the load was planned", object.what),
+            )
+            .with("table", &object.table)
+            .with_hint("start anew with --no-resume, so that it comes back as it is now"));
+        }
+        let statement = SqlStatement { sql: object.remove.clone(), params: Vec::new() };
+        execute(connection, &statement).await.map_err(|cause| {
+            failed(cause).with("object", &object.what).with("table", &object.table)
+        })?;
+    }
+    Ok(())
+}
+
 /// A session with a lock that keeps TRUNCATE waiting.
 #[derive(Debug)]
 struct Holder {
     pid: i32,
     role: String,
     application: String,
+    /// Whether the lock is on a table that the run fills, and not only on one that it touches.
+    is_on_target: bool,
 }
 
 impl Holder {
-    fn is_ours(&self) -> bool {
-        self.application == APPLICATION_NAME
+    fn is_superseded(&self) -> bool {
+        self.is_on_target && self.application == APPLICATION_NAME
     }
 }
 
@@ -121,25 +146,34 @@ impl fmt::Display for Holder {
     }
 }
 
-async fn lock_holders(database: &Database, plan: &LoadPlan) -> Result<Vec<Holder>> {
+async fn lock_holders(
+    database: &Database,
+    target: &TableRef,
+    plan: &LoadPlan,
+) -> Result<Vec<Holder>> {
     let failed = |cause| classify("Cannot see who holds the target table", cause);
-    let (schemas, tables): (Vec<_>, Vec<_>) = plan
-        .truncate
-        .iter()
-        .chain(plan.set_aside.iter().map(|object| &object.table))
-        .map(|table| (table.schema.clone().unwrap_or_default(), table.name.clone()))
-        .unzip();
+    let filled: Vec<&TableRef> = std::iter::once(target).chain(&plan.truncate).collect();
+    let touched = plan.set_aside.iter().map(|object| &object.table);
+    let touched: Vec<&TableRef> = touched.filter(|table| !filled.contains(table)).collect();
+    let is_filled = |at: usize| at < filled.len();
+    let all = filled.iter().chain(&touched).enumerate();
+    let names = |table: &TableRef| (table.schema.clone().unwrap_or_default(), table.name.clone());
+    let (flags, (schemas, tables)): (Vec<bool>, (Vec<_>, Vec<_>)) =
+        all.map(|(at, table)| (is_filled(at), names(table))).unzip();
     let rows = sqlx::query(
-        "select distinct a.pid, coalesce(a.application_name, '') as application, \
-                coalesce(a.usename::text, '') as role \
+        "select a.pid, coalesce(a.application_name, '') as application, \
+                coalesce(a.usename::text, '') as role, bool_or(wanted.is_filled) as is_on_target \
          from pg_locks l join pg_stat_activity a using (pid) \
          join pg_class c on c.oid = l.relation join pg_namespace n on n.oid = c.relnamespace \
+         join unnest($1::text[], $2::text[], $3::boolean[]) as wanted (schema, name, is_filled) \
+              on (wanted.schema, wanted.name) = (n.nspname, c.relname) \
          where l.granted and l.pid <> pg_backend_pid() and l.mode <> 'AccessShareLock' \
            and l.database = (select oid from pg_database where datname = current_database()) \
-           and (n.nspname, c.relname) in (select * from unnest($1::text[], $2::text[]))",
+         group by 1, 2, 3",
     )
     .bind(&schemas)
     .bind(&tables)
+    .bind(&flags)
     .fetch_all(database.pool())
     .await
     .map_err(failed)?;
@@ -149,6 +183,7 @@ async fn lock_holders(database: &Database, plan: &LoadPlan) -> Result<Vec<Holder
                 pid: row.try_get("pid")?,
                 role: row.try_get("role")?,
                 application: row.try_get("application")?,
+                is_on_target: row.try_get("is_on_target")?,
             })
         })
         .collect::<Result<_, sqlx::Error>>()

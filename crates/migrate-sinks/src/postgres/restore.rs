@@ -7,12 +7,16 @@ use migrate_core::{Error, Existing, Result, SetAside, SqlStatement, TableRef};
 use migrate_postgres::{Database, classify, execute, sqlstate, sqlx};
 use sqlx::PgConnection;
 
-use super::session::Session;
+use super::session::{Scope, Session, raise};
 
-/// For the sort of an index build. The server's default of 64 MB sorts large indexes on disk.
-const MAINTENANCE: &str = "set maintenance_work_mem = '256MB'";
+/// For the sort of an index build: the server's default of 64 MB sorts large indexes on disk.
+const MAINTENANCE: &str = "256MB";
 
-const NO_MAINTENANCE: &str = "reset maintenance_work_mem";
+/// An index comes back where it was, in the tablespace of the database; what lies elsewhere is not
+/// set aside.
+const TABLESPACE: &str = "set default_tablespace = ''";
+
+const AS_BEFORE: [&str; 2] = ["reset maintenance_work_mem", "reset default_tablespace"];
 
 /// How soon a statement that a dead process left running is looked at again.
 const POLL: Duration = Duration::from_millis(500);
@@ -32,7 +36,10 @@ pub(super) async fn restore(database: &Database, object: &SetAside) -> Result<()
             .with("missing", &object.what)
             .with("table", &object.table)
     };
-    sqlx::query(MAINTENANCE).execute(&mut *session).await.map_err(failed)?;
+    raise(&mut session, "maintenance_work_mem", MAINTENANCE, Scope::Session)
+        .await
+        .map_err(failed)?;
+    sqlx::query(TABLESPACE).execute(&mut *session).await.map_err(failed)?;
     for step in &object.restore {
         let exists = || exists(&object.table, step.unless.as_ref());
         until_nobody_runs(&mut session, &step.sql).await.map_err(failed)?;
@@ -49,7 +56,9 @@ pub(super) async fn restore(database: &Database, object: &SetAside) -> Result<()
             return Err(with_hint(failed(cause), object));
         }
     }
-    sqlx::query(NO_MAINTENANCE).execute(&mut *session).await.map_err(failed)?;
+    for reset in AS_BEFORE {
+        sqlx::query(reset).execute(&mut *session).await.map_err(failed)?;
+    }
     session.give_back();
     Ok(())
 }

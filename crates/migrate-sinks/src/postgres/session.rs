@@ -48,3 +48,29 @@ impl Drop for Session {
         }
     }
 }
+
+/// For how long a setting holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scope {
+    Transaction,
+    Session,
+}
+
+/// Gives a setting at least that much memory; a server that is set to more keeps it.
+pub(super) async fn raise(
+    connection: &mut PgConnection,
+    setting: &str,
+    memory: &str,
+    scope: Scope,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "select set_config($1, $2, $3) \
+         where pg_size_bytes(current_setting($1)) < pg_size_bytes($2)",
+    )
+    .bind(setting)
+    .bind(memory)
+    .bind(scope == Scope::Transaction)
+    .execute(connection)
+    .await
+    .map(drop)
+}

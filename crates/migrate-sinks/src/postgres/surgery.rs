@@ -6,6 +6,8 @@
 //! index that replication or `cluster` relies on, one in a tablespace of its own, parts of
 //! partitioned tables, and foreign keys that touch one.
 
+use std::collections::BTreeSet;
+
 use migrate_core::{
     ColumnName, Dialect, Existing, RestoreStep, Result, Return, SetAside, SqlBuilder, TableRef,
 };
@@ -16,8 +18,16 @@ use sqlx::{PgConnection, Row};
 use super::catalog::catalog;
 use super::in_database;
 
-/// Definitions come out with every name in its schema.
-const QUALIFIED: &str = "set local search_path = pg_catalog";
+/// Definitions come out with every name in its schema. Answers the path to go back to.
+const QUALIFIED: &str = "\
+    select path, set_config('search_path', 'pg_catalog', true) \
+    from (select current_setting('search_path') as path) as before";
+
+const AS_BEFORE: &str = "select set_config('search_path', $1, true)";
+
+const OID: &str = "\
+    select c.oid::bigint from pg_class c join pg_namespace n on n.oid = c.relnamespace \
+    where n.nspname = $1 and c.relname = $2";
 
 /// Indexes, with the constraint that one belongs to.
 const INDEXES: &str = "\
@@ -76,23 +86,75 @@ pub(super) async fn capture(
 ) -> Result<Vec<SetAside>> {
     let failed = |cause| catalog(cause, table);
     let mut tx = database.pool().begin().await.map_err(failed)?;
-    sqlx::query(QUALIFIED).execute(&mut *tx).await.map_err(failed)?;
-    let foreign_keys = rows(&mut tx, FOREIGN_KEYS, oid).await.map_err(failed)?;
-    let indexes = rows(&mut tx, INDEXES, oid).await.map_err(failed)?;
-    let triggers = rows(&mut tx, TRIGGERS, oid).await.map_err(failed)?;
+    let captured = defined(&mut tx, oid, table, keys).await.map_err(failed)?;
     tx.commit().await.map_err(failed)?;
+    Ok(captured)
+}
 
-    let mut captured = Vec::new();
+/// What of these things is there at this moment, as it is defined now. Only in a transaction.
+pub(super) async fn present(
+    connection: &mut PgConnection,
+    objects: &[&SetAside],
+) -> Result<Vec<SetAside>, sqlx::Error> {
+    let tables: BTreeSet<&TableRef> = objects.iter().map(|object| &object.table).collect();
+    let mut present = Vec::new();
+    for table in tables {
+        let oid: Option<i64> = sqlx::query_scalar(OID)
+            .bind(table.schema.as_deref().unwrap_or_default())
+            .bind(&table.name)
+            .fetch_optional(&mut *connection)
+            .await?;
+        if let Some(oid) = oid {
+            present.extend(defined(connection, oid, table, &[]).await?);
+        }
+    }
+    present.retain(|now| objects.iter().any(|object| object.is_same(now)));
+    Ok(present)
+}
+
+/// Whether both bring back the same thing. A foreign key may have lost its proof: it comes back
+/// unproved while rows are missing.
+pub(super) fn is_as_defined(planned: &SetAside, now: &SetAside) -> bool {
+    let definition = |object: &SetAside| -> Vec<String> {
+        let is_proof = |step: &&RestoreStep| {
+            step.unless.is_none() && step.sql.contains(" validate constraint ")
+        };
+        let steps = object.restore.iter().filter(|step| !is_proof(step));
+        steps.map(|step| without_proof(&step.sql).to_owned()).collect()
+    };
+    definition(planned) == definition(now)
+}
+
+fn without_proof(definition: &str) -> &str {
+    [" not valid", " NOT VALID"]
+        .iter()
+        .find_map(|end| definition.strip_suffix(end))
+        .unwrap_or(definition)
+}
+
+async fn defined(
+    connection: &mut PgConnection,
+    oid: i64,
+    table: &TableRef,
+    keys: &[ColumnName],
+) -> Result<Vec<SetAside>, sqlx::Error> {
+    let path: String = sqlx::query(QUALIFIED).fetch_one(&mut *connection).await?.try_get("path")?;
+    let foreign_keys = rows(connection, FOREIGN_KEYS, oid).await?;
+    let indexes = rows(connection, INDEXES, oid).await?;
+    let triggers = rows(connection, TRIGGERS, oid).await?;
+    sqlx::query(AS_BEFORE).bind(path).execute(connection).await?;
+
+    let mut defined = Vec::new();
     for row in &foreign_keys {
-        captured.push(foreign_key(row, table).map_err(failed)?);
+        defined.push(foreign_key(row, table)?);
     }
     for row in &indexes {
-        captured.extend(index(row, table, keys).map_err(failed)?);
+        defined.extend(index(row, table, keys)?);
     }
     for row in &triggers {
-        captured.push(trigger(row, table).map_err(failed)?);
+        defined.push(trigger(row, table)?);
     }
-    Ok(captured)
+    Ok(defined)
 }
 
 async fn rows(

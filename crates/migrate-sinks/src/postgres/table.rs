@@ -38,6 +38,26 @@ impl PgSinkTable {
         &self.loaded.schema.table
     }
 
+    /// The tables that a query over foreign keys of this one names.
+    async fn linked(&self, sql: &'static str) -> Result<Vec<TableRef>> {
+        let failed = |cause| catalog(cause, self.name());
+        let rows = sqlx::query(sql)
+            .bind(self.loaded.oid)
+            .fetch_all(self.database.pool())
+            .await
+            .map_err(failed)?;
+        rows.iter()
+            .map(|row| {
+                Ok(TableRef {
+                    database: self.name().database.clone(),
+                    schema: Some(row.try_get("nspname")?),
+                    name: row.try_get("relname")?,
+                })
+            })
+            .collect::<Result<_, sqlx::Error>>()
+            .map_err(failed)
+    }
+
     /// The encoder for the planned columns.
     fn encoder(&self, plan: &LoadPlan) -> Result<RowEncoder> {
         let read = plan.read_columns();
@@ -134,27 +154,25 @@ impl SinkTable for PgSinkTable {
     }
 
     async fn referenced_by(&self) -> Result<Vec<TableRef>> {
-        let rows = sqlx::query(
+        self.linked(
             "select distinct n.nspname, c.relname from pg_constraint k \
              join pg_class c on c.oid = k.conrelid \
              join pg_namespace n on n.oid = c.relnamespace \
              where k.contype = 'f' and k.confrelid = $1::oid and k.conrelid <> k.confrelid \
                and k.conparentid = 0",
         )
-        .bind(self.loaded.oid)
-        .fetch_all(self.database.pool())
         .await
-        .map_err(|cause| catalog(cause, self.name()))?;
-        rows.iter()
-            .map(|row| {
-                Ok(TableRef {
-                    database: self.name().database.clone(),
-                    schema: Some(row.try_get("nspname")?),
-                    name: row.try_get("relname")?,
-                })
-            })
-            .collect::<Result<_, sqlx::Error>>()
-            .map_err(|cause| catalog(cause, self.name()))
+    }
+
+    async fn references(&self) -> Result<Vec<TableRef>> {
+        self.linked(
+            "select distinct n.nspname, c.relname from pg_constraint k \
+             join pg_class c on c.oid = k.confrelid \
+             join pg_namespace n on n.oid = c.relnamespace \
+             where k.contype = 'f' and k.conrelid = $1::oid and k.conrelid <> k.confrelid \
+             order by 1, 2",
+        )
+        .await
     }
 
     async fn settle_plan(&self, plan: LoadPlan, facts: PlanFacts) -> Result<SettledPlan> {

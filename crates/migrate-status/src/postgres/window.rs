@@ -57,7 +57,19 @@ pub(super) async fn last_window(
                and (later.target_schema, later.target_table) = (t.target_schema, t.target_table) \
                and (later.source_database, later.source_schema, later.source_table) \
                    is not distinct from (t.source_database, t.source_schema, t.source_table)) \
-             as is_latest \
+             as is_latest, \
+             exists ( \
+                 select from migration_status.migration_table_status later \
+                 where later.table_id > t.table_id \
+                   and (later.target_schema, later.target_table) = (t.target_schema, t.target_table) \
+                   and exists ( \
+                       select from migration_status.migration_work_items done \
+                       where done.status = 'completed' \
+                         and (done.kind = 'prepare' and later.plan #> '{load,truncate,0}' is not null \
+                              and done.table_id = coalesce((later.plan ->> 'prepared_by')::bigint, \
+                                                           later.table_id) \
+                              or done.kind = 'publish' and done.table_id = later.table_id))) \
+             as is_void \
          from migration_status.migration_watermarks w \
          join migration_status.migration_table_status t using (table_id) \
          where t.target_schema = $1 and t.target_table = $2 and w.scope = $3 \
@@ -82,5 +94,6 @@ pub(super) async fn last_window(
         high,
         rows_at_high: Some(count(row.try_get("rows_at_high").map_err(ledger)?)),
         is_latest: row.try_get("is_latest").map_err(ledger)?,
+        is_void: row.try_get("is_void").map_err(ledger)?,
     }))
 }
