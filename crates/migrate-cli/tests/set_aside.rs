@@ -289,7 +289,10 @@ async fn a_preparation_never_meets_chunks_of_its_own_run() {
 
 #[tokio::test]
 async fn rows_that_are_referred_to_come_first() {
-    let world = lines_before_orders(Duration::from_millis(100), |_| {}).await;
+    let world = lines_before_orders(Duration::ZERO, |_| {}).await;
+    let mut config = world.read_config();
+    config["parallel_threads"] = json!(1);
+    world.write_config(&config);
     let ended = world.run(&[]).await;
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     assert!(!ended.stderr.contains("failed"), "{}", ended.stderr);

@@ -84,6 +84,11 @@ impl World {
         std::fs::write(self.path("config.json"), config.to_string()).expect("writes");
     }
 
+    pub(crate) fn read_config(&self) -> Json {
+        let text = std::fs::read_to_string(self.path("config.json")).expect("reads");
+        serde_json::from_str(&text).expect("JSON")
+    }
+
     /// Starts the program in the folder of this world.
     pub(crate) fn start(&self, arguments: &[&str]) -> Child {
         start(self.folder.path(), arguments)
