@@ -11,8 +11,8 @@ use migrate_core::arrow::array::{
 };
 use migrate_core::arrow::datatypes::Int64Type;
 use migrate_core::{
-    ColumnName, ColumnType, ErrorKind, Extent, Key, Predicate, RunContext, ScanRequest, Source,
-    SourceTable, TableRef, code,
+    ColumnName, ColumnType, ErrorKind, Extent, HistogramRequest, Key, Predicate, RunContext,
+    ScanRequest, Source, SourceTable, TableRef, code,
 };
 use migrate_sources::ParquetSource;
 use parquet::arrow::ArrowWriter;
@@ -85,8 +85,9 @@ async fn parts_of_a_key_cover_the_table_and_agree_with_its_histogram() {
     let table = open(folder.path(), "t").await;
     let key = ColumnName::from("id");
     let depth = NonZeroU64::new(8).expect("not zero");
-    let histogram =
-        table.key_histogram(&Key::from(&key), depth, &Predicate::All).await.expect("histogram");
+    let by = Key::from(&key);
+    let request = HistogramRequest::new(&by, depth);
+    let histogram = table.histograms(&request).await.expect("histogram").remove(0);
     assert_eq!(histogram.nulls, 7);
     let cuts: Vec<_> = histogram.buckets.iter().skip(1).map(|b| b.first.clone()).collect();
     let mut seen = Vec::new();
