@@ -35,9 +35,11 @@ examples: ## Run each example
 demo: ## Five tables from a stand-in for Snowflake into a private PostgreSQL
 	$(CARGO) run --release -- demo
 
-bench: ## The program beside PostgreSQL's own limit, in one run
+bench: ## The program beside PostgreSQL's own limit, the ledger and a skewed plan within theirs
 	$(CARGO) build --release
 	$(CARGO) run --release -p migrate-bench
+	$(CARGO) run --release -p migrate-status --example queue_speed
+	$(CARGO) run --release -p migrate-sources --example skewed_plan
 
 deny: cargo-deny ## Licences, bans and sources of all dependencies
 	cargo-deny check bans licenses sources

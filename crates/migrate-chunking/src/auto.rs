@@ -35,21 +35,22 @@ impl ChunkingStrategy for Auto {
 
     async fn plan(&self, input: PlanInput<'_>) -> Result<ChunkPlan> {
         if !input.table.objects().await?.is_empty() {
-            return RowGroups {}.plan(input).await;
+            return by_row_groups(&input).await;
         }
         if input.table.size().await?.rows.is_some_and(|rows| is_small(rows, &input)) {
-            return whole(&input, "it is small").await;
+            return whole(&input, "it is small", None).await;
         }
-        let (keys, why) = keys(&input).await?;
-        let Some(first) = keys.first() else { return whole(&input, &why).await };
+        let Keys { keys, why, note } = keys(&input).await?;
+        let Some(first) = keys.first() else { return whole(&input, &why, note).await };
         let column = input.table.schema().require(&first.column)?;
         let Some(strategy) = strategy(&column.column_type, first) else {
             let why = format!("{first} is {}, by which nothing is cut", column.native_type);
-            return whole(&input, &why).await;
+            return whole(&input, &why, note).await;
         };
-        let plan = strategy.plan(input.with_keys(&keys)).await?;
+        let mut plan = strategy.plan(input.with_keys(&keys)).await?;
+        plan.notes.extend(note);
         Ok(match plan.estimated_rows() {
-            Some(rows) if plan.chunks.len() > 1 && is_small(rows, &input) => in_one(rows),
+            Some(rows) if plan.chunks.len() > 1 && is_small(rows, &input) => in_one(rows, plan),
             _ => said(plan, &why),
         })
     }
@@ -59,10 +60,38 @@ fn is_small(rows: u64, input: &PlanInput<'_>) -> bool {
     rows < SMALL_ROWS && rows <= input.chunk_rows.get()
 }
 
-/// The keys to cut by, and why these.
-async fn keys(input: &PlanInput<'_>) -> Result<(Vec<Key>, String)> {
+/// Files are cut where they were cut when they were written; columns would have every chunk read all
+/// of them.
+async fn by_row_groups(input: &PlanInput<'_>) -> Result<ChunkPlan> {
+    let plan = RowGroups {}.plan(*input).await?;
+    let Some(first) = input.keys.first() else {
+        return Ok(said(plan, "a file is read in its own parts"));
+    };
+    let column = input.table.schema().require(&first.column)?;
+    let mut plan = said(plan, "a file is read in its own parts, whatever its chunking columns");
+    let instead = match strategy(&column.column_type, first) {
+        Some(strategy) => format!(
+            "; \"chunking\": {{\"strategy\": \"{}\"}} cuts by them, at the price that each chunk \
+             reads all files",
+            strategy.name()
+        ),
+        None => String::new(),
+    };
+    plan.notes.push(format!("chunking_columns are not used for files{instead}"));
+    Ok(plan)
+}
+
+/// What to cut by, and why.
+struct Keys {
+    keys: Vec<Key>,
+    why: String,
+    note: Option<String>,
+}
+
+async fn keys(input: &PlanInput<'_>) -> Result<Keys> {
     if !input.keys.is_empty() {
-        return Ok((input.keys.to_vec(), "its chunking columns".into()));
+        let (keys, why) = (input.keys.to_vec(), "its chunking columns".into());
+        return Ok(Keys { keys, why, note: None });
     }
     let declared = input.table.declared_keys().await?;
     let watermark = input.fallback.cloned();
@@ -82,10 +111,12 @@ async fn keys(input: &PlanInput<'_>) -> Result<(Vec<Key>, String)> {
             usable.push(Key::column(column));
         }
         if !usable.is_empty() {
-            return Ok((usable, format!("{what}, as no chunking columns are set")));
+            let why = format!("{what}, as no chunking columns are set");
+            return Ok(Keys { keys: usable, why, note: declared.unknown });
         }
     }
-    Ok((Vec::new(), "no key is known; set chunking_columns to cut it".into()))
+    let why = "no key is known; set chunking_columns to cut it".into();
+    Ok(Keys { keys: Vec::new(), why, note: declared.unknown })
 }
 
 fn strategy(column_type: &ColumnType, key: &Key) -> Option<Box<dyn ChunkingStrategy>> {
@@ -100,14 +131,17 @@ fn strategy(column_type: &ColumnType, key: &Key) -> Option<Box<dyn ChunkingStrat
     }
 }
 
-async fn whole(input: &PlanInput<'_>, why: &str) -> Result<ChunkPlan> {
-    Ok(said(Single {}.plan(*input).await?, why))
+async fn whole(input: &PlanInput<'_>, why: &str, note: Option<String>) -> Result<ChunkPlan> {
+    let mut plan = Single {}.plan(*input).await?;
+    plan.notes.extend(note);
+    Ok(said(plan, why))
 }
 
 /// A table that turned out to be small once its filter was applied.
-fn in_one(rows: u64) -> ChunkPlan {
+fn in_one(rows: u64, cut: ChunkPlan) -> ChunkPlan {
     let everything = Extent::Rows { predicate: Predicate::All };
-    let plan = ChunkPlan::new(Single {}.name(), Single::RATIONALE, [(everything, Some(rows))]);
+    let mut plan = ChunkPlan::new(Single {}.name(), Single::RATIONALE, [(everything, Some(rows))]);
+    plan.notes = cut.notes;
     said(plan, "it is small")
 }
 

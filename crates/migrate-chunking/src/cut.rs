@@ -12,12 +12,19 @@ use std::num::NonZeroU64;
 
 use migrate_core::{
     Buckets, ChunkPlan, ColumnType, Error, ErrorKind, Extent, HistogramRequest, Key, KeyHistogram,
-    PlanInput, Predicate, Reading, Result, Scalar,
+    PlanInput, Predicate, Reading, Result, Scalar, code,
 };
 
-/// Buckets per chunk that a histogram is asked for: chunks are packed of them, so they come out at
-/// more than half of the aimed size and at no more than it, unless one key has more rows.
+use crate::pack::{OneValue, pack};
+use crate::unreadable;
+
+/// Buckets per chunk that a histogram is asked for: chunks are packed of them to even sizes, none of
+/// which is above the aimed one unless one key has more rows.
 const BUCKETS_PER_CHUNK: u64 = 4;
+
+/// Pieces that a statement names one by one, so that the source can skip the rest. More would make
+/// it long: each brings the values of its keys, and Snowflake takes 1 MB of text.
+const MOST_NAMED_PIECES: usize = 200;
 
 /// Cuts a table by the keys of the input, and says what the operator should know.
 ///
@@ -29,19 +36,32 @@ pub(crate) async fn cut(
     rationale: String,
     input: &PlanInput<'_>,
 ) -> Result<ChunkPlan> {
+    let starts = input.keys.iter().map(|key| buckets(input, key)).collect::<Result<Vec<_>>>()?;
     let mut pieces = vec![Piece::everything()];
     let mut notes = Vec::new();
-    for (depth, key) in input.keys.iter().enumerate() {
+    for (depth, (key, buckets)) in input.keys.iter().zip(starts).enumerate() {
         let (outer, _) = input.keys.split_at(depth);
-        let Some(filter) = rows_to_cut(&pieces, input.filter) else { break };
+        let Some(filter) = rows_to_cut(&pieces, input.filter) else {
+            notes.extend(unreadable::count(input, key).await?);
+            continue;
+        };
         let aim = Aim { rows: input.chunk_rows, key };
-        let request = HistogramRequest::new(key, aim.depth())
-            .with_buckets(buckets(input, key)?)
+        let mut request = HistogramRequest::new(key, aim.depth())
+            .with_buckets(buckets)
             .within(outer)
             .with_filter(&filter);
-        let histograms = input.table.histograms(&request).await?;
-        notes.extend(note_on_unreadable(input, key, &histograms));
-        pieces = pieces.into_iter().flat_map(|piece| piece.cut(&histograms, &aim)).collect();
+        if depth > 0 {
+            // Just the groups that the keys before have left too big.
+            request = request.with_groups_above(Some(aim.rows));
+        }
+        let mut histograms = input.table.histograms(&request).await?;
+        histograms.sort_by(|left, right| Scalar::compare_lists(&left.within, &right.within));
+        notes.extend(unreadable::note(input, key, depth, &histograms));
+        let mut parts = Vec::with_capacity(pieces.len());
+        for piece in pieces {
+            parts.extend(piece.cut(&histograms, &aim, input)?);
+        }
+        pieces = parts;
     }
     notes.extend(note_on_crowds(&pieces, input));
     let extents =
@@ -119,6 +139,20 @@ pub(crate) fn first_key<'a>(
     if takes(&column.column_type, key) {
         return Ok(key);
     }
+    if key.read_as == Reading::Number {
+        return Err(Error::new(
+            ErrorKind::Config,
+            format!(
+                "Column {} is read as numbers, as its chunking_column_types says, and this strategy \
+                 takes {kind}",
+                key.column
+            ),
+        )
+        .with("table", &schema.table)
+        .with_hint(
+            "correct `chunking_column_types`, or leave `chunking` out to cut by the numbers",
+        ));
+    }
     Err(Error::new(
         ErrorKind::Config,
         format!("Column {} is not of type {kind} but {}", key.column, column.native_type),
@@ -145,29 +179,47 @@ impl Piece {
     }
 
     /// Cuts a piece that is too big for its own good; others stay as they are.
-    fn cut(self, histograms: &[KeyHistogram], aim: &Aim<'_>) -> Vec<Self> {
-        let Some(values) = &self.values else { return vec![self] };
+    fn cut(
+        mut self,
+        histograms: &[KeyHistogram],
+        aim: &Aim<'_>,
+        input: &PlanInput<'_>,
+    ) -> Result<Vec<Self>> {
+        let Some(values) = self.values.take() else { return Ok(vec![self]) };
+        let found =
+            histograms.binary_search_by(|one| Scalar::compare_lists(&one.within, &values)).ok();
         let nothing = KeyHistogram::default();
-        let found = histograms.iter().find(|histogram| histogram.within == *values);
-        // A table without rows has no histogram; a piece with rows has one.
-        let packs = pack(found.unwrap_or(&nothing), aim.rows);
+        let histogram = match (found.and_then(|at| histograms.get(at)), self.rows) {
+            (Some(found), _) => found,
+            // A table without rows has no histogram.
+            (None, None) => &nothing,
+            (None, Some(_)) if input.table.snapshot().is_some() => {
+                return Err(Error::new(
+                    code::ROW_COUNT_MISMATCH,
+                    "A histogram arrived without a value that was counted before",
+                )
+                .with("table", &input.table.schema().table)
+                .with("column", &aim.key.column)
+                .with_hint("run again"));
+            }
+            // Meanwhile it has become small enough.
+            (None, Some(_)) => return Ok(vec![self]),
+        };
+        let packs = pack(histogram, aim.rows);
         let cuts: Vec<Scalar> = packs.iter().filter_map(|pack| pack.first.clone()).collect();
         let parts = if packs.iter().any(|pack| pack.is_null_only) {
             Predicate::partition_nulls_apart(aim.key, &cuts)
         } else {
             Predicate::partition(aim.key, &cuts)
         };
-        parts
-            .into_iter()
-            .zip(packs)
-            .map(|(part, pack)| Self {
-                predicate: self.predicate.clone().and(part),
-                rows: Some(pack.rows),
-                values: pack
-                    .single
-                    .map(|OneValue(value)| values.iter().cloned().chain([value]).collect()),
-            })
-            .collect()
+        let pieces = parts.into_iter().zip(packs).map(|(part, pack)| Self {
+            predicate: self.predicate.clone().and(part),
+            rows: Some(pack.rows),
+            values: pack
+                .single
+                .map(|OneValue(value)| values.iter().cloned().chain([value]).collect()),
+        });
+        Ok(pieces.collect())
     }
 }
 
@@ -183,56 +235,8 @@ impl Aim<'_> {
     }
 }
 
-/// Buckets that become one part of the key.
-#[derive(Debug, Default, PartialEq)]
-struct Pack {
-    /// Where it begins; nowhere for the first, which begins before all keys.
-    first: Option<Scalar>,
-    rows: u64,
-    is_null_only: bool,
-    /// The one value of all its rows, NULL included, if they are too many.
-    single: Option<OneValue>,
-}
-
-/// The value of a key that many rows share; `None` for NULL.
-#[derive(Debug, PartialEq)]
-struct OneValue(Option<Scalar>);
-
-/// Packs neighbouring buckets up to the aimed rows. The packs are those of
-/// [`Predicate::partition`] in their order, or of `partition_nulls_apart` where the first is of
-/// NULLs only.
-fn pack(histogram: &KeyHistogram, aim: NonZeroU64) -> Vec<Pack> {
-    let mut packs = Vec::new();
-    let mut open = Pack { rows: histogram.nulls, ..Pack::default() };
-    if histogram.nulls > aim.get() {
-        open.single = Some(OneValue(None));
-        if histogram.buckets.is_empty() {
-            return vec![open];
-        }
-        open.is_null_only = true;
-        // The first range begins before all keys, whatever its first key is.
-        packs.push(std::mem::take(&mut open));
-    }
-    let mut has_begun = false;
-    for bucket in &histogram.buckets {
-        // A bucket with more rows than aimed at is alone: nothing fits before it or after it.
-        if open.rows > 0 && open.rows + bucket.rows > aim.get() {
-            packs.push(std::mem::take(&mut open));
-            has_begun = true;
-        }
-        if open.rows == 0 && has_begun {
-            open.first = Some(bucket.first.clone());
-        }
-        has_begun = true;
-        open.rows += bucket.rows;
-        let is_crowd = bucket.is_single && bucket.rows > aim.get();
-        open.single = is_crowd.then(|| OneValue(Some(bucket.first.clone())));
-    }
-    packs.push(open);
-    packs
-}
-
-/// The filter that selects all pieces which the next key cuts; `None` when there are none.
+/// The filter that selects the pieces which the next key cuts, and more where they are many; `None`
+/// when there are none.
 fn rows_to_cut(pieces: &[Piece], filter: &Predicate) -> Option<Predicate> {
     let mut open: Vec<Predicate> = pieces
         .iter()
@@ -242,7 +246,8 @@ fn rows_to_cut(pieces: &[Piece], filter: &Predicate) -> Option<Predicate> {
     let wanted = match open.len() {
         0 => return None,
         1 => open.remove(0),
-        _ => Predicate::Or { terms: open },
+        2..=MOST_NAMED_PIECES => Predicate::Or { terms: open },
+        _ => Predicate::All,
     };
     Some(wanted.and(filter.clone()))
 }
@@ -262,74 +267,4 @@ fn note_on_crowds(pieces: &[Piece], input: &PlanInput<'_>) -> Option<String> {
         keys.join(", "),
         input.chunk_rows,
     ))
-}
-
-fn note_on_unreadable(
-    input: &PlanInput<'_>,
-    key: &Key,
-    histograms: &[KeyHistogram],
-) -> Option<String> {
-    let rows: u64 = histograms.iter().map(|histogram| histogram.unreadable).sum();
-    if rows == 0 {
-        return None;
-    }
-    let unreadable = Predicate::is_null(key).and(Predicate::range(&key.column, None, None));
-    let see = input.table.statement_to_see(&key.column, &unreadable);
-    let see = see.map(|sql| format!("; see them with: {sql}")).unwrap_or_default();
-    Some(format!(
-        "{rows} row(s) hold no number in {}, and are copied with the NULLs{see}",
-        key.column
-    ))
-}
-
-#[cfg(test)]
-mod tests {
-    use migrate_core::KeyBucket;
-
-    use super::*;
-
-    fn packed(nulls: u64, buckets: &[(i64, u64)], aim: u64) -> Vec<Pack> {
-        let buckets = buckets.iter().map(|(first, rows)| KeyBucket {
-            first: (*first).into(),
-            rows: *rows,
-            is_single: *rows > aim,
-        });
-        let histogram =
-            KeyHistogram { nulls, buckets: buckets.collect(), ..KeyHistogram::default() };
-        pack(&histogram, NonZeroU64::new(aim).expect("not zero"))
-    }
-
-    fn plain(first: Option<i64>, rows: u64) -> Pack {
-        Pack { first: first.map(Scalar::from), rows, ..Pack::default() }
-    }
-
-    #[test]
-    fn neighbours_are_packed_up_to_the_aim() {
-        let packs = packed(1, &[(10, 3), (20, 3), (30, 3), (40, 5), (50, 8)], 8);
-        assert_eq!(packs, [plain(None, 7), plain(Some(30), 8), plain(Some(50), 8)]);
-        assert_eq!(packed(0, &[], 8), [plain(None, 0)]);
-        assert_eq!(packed(3, &[], 8), [plain(None, 3)]);
-    }
-
-    #[test]
-    fn a_crowded_key_is_alone() {
-        let single = |first: Option<i64>, value: i64, rows| Pack {
-            single: Some(OneValue(Some(value.into()))),
-            ..plain(first, rows)
-        };
-        let packs = packed(0, &[(10, 3), (20, 9), (30, 3)], 8);
-        assert_eq!(packs, [plain(None, 3), single(Some(20), 20, 9), plain(Some(30), 3)]);
-        assert_eq!(packed(0, &[(20, 9)], 8), [single(None, 20, 9)]);
-        let packs = packed(2, &[(20, 9)], 8);
-        assert_eq!(packs, [plain(None, 2), single(Some(20), 20, 9)]);
-    }
-
-    #[test]
-    fn many_nulls_are_alone() {
-        let nulls =
-            Pack { rows: 9, is_null_only: true, single: Some(OneValue(None)), ..Pack::default() };
-        assert_eq!(packed(9, &[(10, 3), (20, 6)], 8), [nulls, plain(None, 3), plain(Some(20), 6)]);
-        let only_nulls = Pack { rows: 9, single: Some(OneValue(None)), ..Pack::default() };
-        assert_eq!(packed(9, &[], 8), [only_nulls]);
-    }
 }

@@ -21,6 +21,7 @@ impl DateRange {
                 | ColumnType::Timestamp { .. }
                 | ColumnType::Instant { .. }
                 | ColumnType::OffsetTimestamp { .. }
+                | ColumnType::Time { .. }
         );
         is_in_calendar && key.read_as == Reading::Value
     }
@@ -33,7 +34,7 @@ impl ChunkingStrategy for DateRange {
     }
 
     async fn plan(&self, input: PlanInput<'_>) -> Result<ChunkPlan> {
-        first_key(&input, "date or timestamp", Self::takes)?;
+        first_key(&input, "date, time or timestamp", Self::takes)?;
         cut(self.name(), rationale("stretches", &input), &input).await
     }
 }

@@ -28,9 +28,11 @@ mod date_range;
 mod grouped_values;
 mod hash_bucket;
 mod numeric_range;
+mod pack;
 mod registry;
 mod row_groups;
 mod single;
+mod unreadable;
 
 pub use auto::Auto;
 pub use date_range::DateRange;

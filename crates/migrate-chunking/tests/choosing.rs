@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use migrate_chunking::{
-    Auto, ChunkingStrategy, DateRange, GroupedValues, HashBucket, NumericRange, PlanInput,
-    RowGroups,
+    Auto, ChunkPlan, ChunkingStrategy, DateRange, GroupedValues, HashBucket, NumericRange,
+    PlanInput, RowGroups, Single,
 };
-use migrate_core::arrow::array::{ArrayRef, BinaryArray, Date32Array, StringArray};
+use migrate_core::arrow::array::{
+    ArrayRef, BinaryArray, Date32Array, StringArray, Time64NanosecondArray,
+};
 use migrate_core::{ColumnName, ErrorKind, Key, Predicate};
 
 use crate::support::{integers, open, plan, table, true_counts, try_plan};
@@ -88,11 +90,6 @@ async fn columns_that_a_strategy_cannot_use_are_refused_with_the_next_step() {
     for (strategy, keys) in refused {
         let outcome =
             try_plan(strategy, table(kinds(200).map(|(name, array)| (name, array))), keys, 1).await;
-        // The second column is looked at only where the first leaves something to cut.
-        if keys.len() == 2 {
-            outcome.expect("no id has two rows");
-            continue;
-        }
         let error = outcome.expect_err(strategy.name());
         assert_eq!(error.kind(), ErrorKind::Config, "{error}");
         assert!(error.hint().is_some_and(|hint| hint.contains("chunking")), "{error}");
@@ -112,4 +109,44 @@ async fn texts_without_a_number_are_counted_and_kept() {
     assert_eq!(true_counts(&plan, &rows), [3, 1, 1, 1]);
     let note = plan.notes.iter().find(|note| note.contains("hold no number")).expect("a note");
     assert!(note.starts_with("2 row(s) hold no number in \"k\""), "{note}");
+}
+
+#[tokio::test]
+async fn texts_without_a_number_are_told_of_where_nothing_is_cut_by_them() {
+    let texts = StringArray::from(vec![Some("1"), Some("n/a"), None, Some("2")]);
+    let rows = table([("id", integers((0..4).map(Some))), ("k", Arc::new(texts) as _)]);
+    let number = Key::number_in("k");
+    let found = |plan: ChunkPlan| plan.notes.into_iter().find(|note| note.contains("no number"));
+    // A small table, one that is not to be cut, and a second column that has nothing to cut.
+    let whole = plan(&Auto {}, &rows, std::slice::from_ref(&number), 100).await;
+    let single = plan(&Single {}, &rows, std::slice::from_ref(&number), 1).await;
+    let second = plan(&NumericRange {}, &rows, &["id".into(), number.clone()], 1).await;
+    for plan in [whole, single, second] {
+        let note = found(plan).expect("a note");
+        assert!(note.starts_with("1 row(s) hold no number in \"k\""), "{note}");
+    }
+    let crowded = table([
+        ("id", integers((0..4).map(|row| Some(row.min(2))))),
+        ("k", Arc::new(StringArray::from(vec!["n/a", "1", "2", "n/a"])) as _),
+    ]);
+    let plan = plan(&NumericRange {}, &crowded, &["id".into(), number], 1).await;
+    let note = found(plan).expect("a note");
+    assert!(note.starts_with("1 row(s) of those that are cut by it hold no number"), "{note}");
+}
+
+#[tokio::test]
+async fn a_word_that_makes_numbers_of_a_text_is_named_where_texts_are_wanted() {
+    let rows = table(kinds(200));
+    let error = try_plan(&GroupedValues {}, rows, &[Key::number_in("text")], 1).await;
+    let error = error.expect_err("texts are wanted");
+    assert!(error.to_string().contains("read as numbers"), "{error}");
+    assert!(error.hint().is_some_and(|hint| hint.contains("chunking_column_types")), "{error}");
+}
+
+#[tokio::test]
+async fn times_of_day_are_cut_evenly() {
+    let times = Time64NanosecondArray::from_iter_values((0..20_000).map(|row| row * 1_000_000));
+    let rows = table([("at", Arc::new(times) as _), ("id", integers((0..20_000).map(Some)))]);
+    let plan = plan(&Auto {}, &rows, &["at".into()], 5_000).await;
+    assert_eq!((plan.strategy.as_str(), true_counts(&plan, &rows)), ("date_range", vec![5_000; 4]));
 }

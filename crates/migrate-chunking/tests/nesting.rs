@@ -59,7 +59,7 @@ async fn there_is_one_histogram_per_column_at_most() {
         table([("region", regions), ("id", integers((0..1_000).map(Some)))])
     };
     for (chunk_rows, statements) in [(10, 2), (200, 1)] {
-        let counting = Counting { inner: open(rows()).await, histograms: AtomicUsize::new(0) };
+        let counting = Counting::new(open(rows()).await);
         let keys = ["region".into(), "id".into()];
         let input = PlanInput::new(&counting)
             .with_keys(&keys)
@@ -69,11 +69,37 @@ async fn there_is_one_histogram_per_column_at_most() {
     }
 }
 
+#[tokio::test]
+async fn thousands_of_crowds_are_cut_by_one_short_request() {
+    // 5,000 regions of three rows, each of them too big by one.
+    let regions = integers((0..15_000).map(|row| (row >= 3).then_some(row / 3)));
+    let rows = table([("region", regions), ("id", integers((0..15_000).map(Some)))]);
+    let counting = Counting::new(open(rows.clone()).await);
+    let keys = ["region".into(), "id".into()];
+    let input = PlanInput::new(&counting)
+        .with_keys(&keys)
+        .with_chunk_rows(NonZeroU64::new(2).expect("not zero"));
+    let plan = NumericRange {}.plan(input).await.expect("plans");
+    assert_eq!(counting.histograms.load(Ordering::SeqCst), 2);
+    assert!(counting.longest_filter.load(Ordering::SeqCst) < 10_000, "the filter names each value");
+    let counted: Vec<_> = plan.chunks.iter().map(|chunk| chunk.expected_rows).collect();
+    assert_eq!(counted.len(), 10_000);
+    assert!(counted.iter().all(|rows| matches!(rows, Some(1 | 2))));
+    assert_eq!(plan.estimated_rows(), Some(15_000));
+}
+
 /// Counts the histograms that are asked for.
 #[derive(Debug)]
 struct Counting {
     inner: Arc<dyn SourceTable>,
     histograms: AtomicUsize,
+    longest_filter: AtomicUsize,
+}
+
+impl Counting {
+    fn new(inner: Arc<dyn SourceTable>) -> Self {
+        Self { inner, histograms: AtomicUsize::new(0), longest_filter: AtomicUsize::new(0) }
+    }
 }
 
 #[async_trait]
@@ -100,6 +126,8 @@ impl SourceTable for Counting {
 
     async fn histograms(&self, request: &HistogramRequest<'_>) -> Result<Vec<KeyHistogram>> {
         self.histograms.fetch_add(1, Ordering::SeqCst);
+        let length = request.filter.to_string().len();
+        self.longest_filter.fetch_max(length, Ordering::SeqCst);
         self.inner.histograms(request).await
     }
 

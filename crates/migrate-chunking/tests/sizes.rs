@@ -89,5 +89,5 @@ async fn stretches_begin_where_the_calendar_does() {
         texts.iter().any(|text| text.contains("1970-02-10 10:0")),
         "cut in the hour: {texts:?}"
     );
-    assert!(texts.last().is_some_and(|text| text.contains("-01 00:00:00")), "{texts:?}");
+    assert!(texts.last().is_some_and(|text| text.ends_with(" 00:00:00")), "{texts:?}");
 }

@@ -117,6 +117,7 @@ async fn a_result_that_lacks_a_row_writes_nothing_until_it_is_whole() {
         let short = world.run(&[]).await;
         assert_eq!(short.code, Some(1), "{}", short.stderr);
         assert!(short.stderr.contains("100 were counted"), "{}", short.stderr);
+        assert!(short.stderr.contains("chunk=0"), "{}", short.stderr);
         assert_eq!(world.count("orders").await, 0);
         let status = "select status from migration_status.migration_table_status";
         assert_eq!(world.text(status).await.as_deref(), Some("failed"));

@@ -57,7 +57,6 @@ pub use settings::{
     Chunking, ChunkingColumn, ColumnPolicy, Config, Connector, CreateTable, DeclaredType, Fidelity,
     LoadMode, OnBadRow, OnFraction, OnNonempty, OnNonjson, OnNul, PostgresSettings, Replace,
     RunSettings, SnapshotPolicy, SnowflakeAuth, SnowflakeSettings, SourceConfig, SourceKind,
-    SslMode, TableConfig, TableSettings, TypeFamily, ValueSettings, Watermark, WatermarkLow,
-    WatermarkNulls,
+    SslMode, TableConfig, TableSettings, ValueSettings, Watermark, WatermarkLow, WatermarkNulls,
 };
 pub use size::ByteSize;

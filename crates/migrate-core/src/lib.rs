@@ -28,6 +28,7 @@ mod dialect;
 mod error;
 mod event;
 mod filter;
+mod greatest;
 mod histogram;
 mod key;
 #[cfg(feature = "memory")]
@@ -61,7 +62,8 @@ pub use dialect::Dialect;
 pub use error::{BoxError, Error, ErrorKind, Report, Result, Retry};
 pub use event::{Event, Observer, Silent};
 pub use filter::check_filter;
-pub use histogram::{Buckets, HistogramRequest, KeyBucket, KeyHistogram};
+pub use greatest::Greatest;
+pub use histogram::{Buckets, HistogramRequest, KeyBucket, KeyHistogram, RowCounter};
 pub use key::{Canonical, Key, Reading};
 pub use name::{ColumnName, TableRef};
 pub use predicate::Predicate;
@@ -73,7 +75,7 @@ pub use sink::{
 };
 pub use source::{
     BatchStream, DeclaredKeys, ObjectStat, Pushdown, ScanRequest, Snapshot, Source, SourceTable,
-    TableSize, greatest_of,
+    TableSize,
 };
 pub use sql::{SqlBuilder, SqlStatement};
 pub use status::{

@@ -1,11 +1,10 @@
 //! Where rows come from.
 
-use std::cmp::Ordering;
 use std::fmt;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch};
+use arrow::array::RecordBatch;
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 use serde::{Deserialize, Serialize};
@@ -13,12 +12,11 @@ use serde::{Deserialize, Serialize};
 use crate::chunk::Extent;
 use crate::context::RunContext;
 use crate::error::{Error, ErrorKind, Result};
+use crate::greatest::Greatest;
 use crate::histogram::{HistogramRequest, KeyHistogram};
-use crate::key::Key;
 use crate::name::{ColumnName, TableRef};
 use crate::predicate::Predicate;
 use crate::schema::{Annotations, TableSchema};
-use crate::value::{Scalar, for_each_scalar};
 
 /// Rows on their way. Dropping the stream ends the read and frees what it holds.
 pub type BatchStream = BoxStream<'static, Result<RecordBatch>>;
@@ -125,21 +123,6 @@ pub trait SourceTable: fmt::Debug + Send + Sync {
     /// As [`count`](Self::count); `Unsupported` where keys of this type cannot be ordered.
     async fn histograms(&self, request: &HistogramRequest<'_>) -> Result<Vec<KeyHistogram>>;
 
-    /// The histogram of a key over the whole filtered table; empty where no row matches.
-    ///
-    /// # Errors
-    ///
-    /// As [`histograms`](Self::histograms).
-    async fn key_histogram(
-        &self,
-        key: &Key,
-        depth_rows: NonZeroU64,
-        filter: &Predicate,
-    ) -> Result<KeyHistogram> {
-        let request = HistogramRequest::new(key, depth_rows).with_filter(filter);
-        Ok(self.histograms(&request).await?.into_iter().next().unwrap_or_default())
-    }
-
     /// About how large the whole table is, from what the source knows without reading it.
     ///
     /// # Errors
@@ -178,12 +161,12 @@ pub trait SourceTable: fmt::Debug + Send + Sync {
         Ok(Annotations::default())
     }
 
-    /// The greatest value of a column among the rows that match, NULL aside.
+    /// The greatest value of a column among the rows that match, in one statement.
     ///
     /// # Errors
     ///
     /// As [`count`](Self::count); `Unsupported` where values of this type cannot be ordered.
-    async fn greatest(&self, column: &ColumnName, _filter: &Predicate) -> Result<Option<Scalar>> {
+    async fn greatest(&self, column: &ColumnName, _filter: &Predicate) -> Result<Greatest> {
         Err(Error::new(ErrorKind::Unsupported, "This source cannot tell its greatest watermark")
             .with("column", column)
             .with_hint("remove `source_watermark` and `target_watermark`"))
@@ -286,30 +269,6 @@ impl ScanRequest {
     }
 }
 
-/// The greatest of the values of a column, for sources without a query language.
-///
-/// # Errors
-///
-/// As [`for_each_scalar`](crate::value::for_each_scalar).
-pub fn greatest_of(
-    array: &ArrayRef,
-    column: &ColumnName,
-    known: Option<Scalar>,
-) -> Result<Option<Scalar>> {
-    let mut greatest = known;
-    for_each_scalar(array, column, |value| {
-        let is_greater = match (&value, &greatest) {
-            (Some(value), Some(known)) => value.compare(known) == Some(Ordering::Greater),
-            (value, _) => value.is_some(),
-        };
-        if is_greater {
-            greatest = value;
-        }
-        Ok(())
-    })?;
-    Ok(greatest)
-}
-
 /// One immutable object of a table, such as a Parquet file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObjectStat {
@@ -344,4 +303,6 @@ pub struct DeclaredKeys {
     pub primary: Vec<ColumnName>,
     /// The columns by which rows lie together, up to the first that is an expression.
     pub clustering: Vec<ColumnName>,
+    /// What could not be found out and why, for people; they are advice, so that is no error.
+    pub unknown: Option<String>,
 }

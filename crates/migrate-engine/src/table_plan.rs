@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use futures::future::join;
 use migrate_core::{
-    Chunk, ChunkPlan, ColumnMatch, ColumnName, Error, ErrorKind, Fidelity, LoadPlan, PlanFacts,
-    Predicate, Pushdown, Result, Return, RunId, SinkTable, Snapshot, SourceTable, TableDefinition,
-    TableId, TablePlan, TableRef, WatermarkWindow, WindowRows, WriteMode, code,
+    Chunk, ChunkPlan, ColumnMatch, ColumnName, ColumnType, Error, ErrorKind, Fidelity, LoadPlan,
+    PlanFacts, Predicate, Pushdown, Result, Return, RunId, SinkTable, Snapshot, SourceTable,
+    TableDefinition, TableId, TablePlan, TableRef, WriteMode, code,
 };
 
 use crate::cut::cut;
@@ -199,6 +199,7 @@ pub(crate) async fn plan_table(
     let window = window::pin(job, parts, &ends).await?;
     let goes_on = window.as_ref().is_some_and(|pinned| pinned.goes_on);
     refuse_second_copy(job, &ends, has_own_rows || goes_on).await?;
+    let has_nothing_new = window.as_ref().is_some_and(|pinned| pinned.is_empty);
     let window = window.map(|pinned| {
         notes.extend(pinned.notes);
         pinned.window
@@ -208,7 +209,7 @@ pub(crate) async fn plan_table(
         None => job.filter.clone(),
     };
     check_order(job, &ends)?;
-    let cut = if has_nothing_new(window.as_ref(), &ends, &filter).await? {
+    let cut = if has_nothing_new {
         ChunkPlan::new("none", "nothing is new", [])
     } else {
         cut(job, &ends, &filter, &matched.pairs, &mut notes).await?
@@ -305,8 +306,20 @@ pub(crate) fn refuse_unless_pushed(
 }
 
 fn check_order(job: &TableJob, ends: &Ends) -> Result<()> {
-    for column in &job.order {
-        ends.source.schema().require(column)?;
+    for name in &job.order {
+        let column = ends.source.schema().require(name)?;
+        let has_order = !matches!(
+            column.column_type,
+            ColumnType::Geography | ColumnType::Geometry | ColumnType::Vector { .. }
+        );
+        if !has_order {
+            return Err(Error::new(
+                ErrorKind::Config,
+                format!("Rows cannot be sorted by {name}, which is {}", column.native_type),
+            )
+            .with("table", &job.from)
+            .with_hint(format!("remove {name} from `sort_columns`")));
+        }
     }
     if job.order.is_empty() || ends.source.can_sort() {
         return Ok(());
@@ -434,18 +447,6 @@ async fn refuse_second_copy(job: &TableJob, ends: &Ends, has_own_rows: bool) -> 
         "set \"truncate_onstart\": true to replace them, \"uniqueness_columns\" to merge by key, \
          or \"on_nonempty\": \"append\" to add to them",
     ))
-}
-
-/// Whether a window holds no row, so that there is nothing to cut and nothing to read.
-async fn has_nothing_new(
-    window: Option<&WatermarkWindow>,
-    ends: &Ends,
-    filter: &Predicate,
-) -> Result<bool> {
-    let Some(window) = window.filter(|window| window.reads == WindowRows::Nothing) else {
-        return Ok(false);
-    };
-    Ok(!window.reads_nulls || ends.source.count(filter).await? == 0)
 }
 
 fn listed(names: &[ColumnName]) -> String {

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use migrate_core::value::{EpochDay, EpochTime};
 use migrate_core::{
-    ColumnName, ColumnType, Error, ErrorKind, LastWindow, Predicate, Result, Scalar,
-    WatermarkWindow, WindowRows, WriteMode, code,
+    ColumnName, ColumnType, Error, ErrorKind, LastWindow, Result, Scalar, WatermarkWindow,
+    WindowRows, WriteMode, code,
 };
 
 use crate::job::{NonemptyPolicy, TableJob};
@@ -59,6 +59,8 @@ pub(crate) struct Pinned {
     pub(crate) window: WatermarkWindow,
     /// Whether it goes on from an earlier one, so that rows in the target are no surprise.
     pub(crate) goes_on: bool,
+    /// Whether it holds no row, so that there is nothing to cut and nothing to read.
+    pub(crate) is_empty: bool,
     pub(crate) notes: Vec<String>,
 }
 
@@ -115,18 +117,13 @@ pub(crate) async fn pin(job: &TableJob, parts: &Parts, ends: &Ends) -> Result<Op
     if let Some(last) = &last {
         rule.refuse_doubles(job, last)?;
     }
-    let high = match ends.source.greatest(&watermark.source, &job.filter).await? {
-        Some(high) => {
-            let column = watermark.source.clone();
-            let ties = Predicate::In { column, values: vec![high.clone()] };
-            let rows = ends.source.count(&job.filter.clone().and(ties)).await?;
-            Some((high, rows))
-        }
-        None => None,
-    };
+    let greatest = ends.source.greatest(&watermark.source, &job.filter).await?;
+    let high = greatest.value.map(|high| (high, greatest.rows));
     let goes_on = last.is_some();
     let window = rule.decide(scope, last, high, &mut notes)?;
-    Ok(Some(Pinned { window, goes_on, notes }))
+    let reads_none = window.reads == WindowRows::Nothing;
+    let is_empty = reads_none && (!window.reads_nulls || greatest.nulls == 0);
+    Ok(Some(Pinned { window, goes_on, is_empty, notes }))
 }
 
 /// The policies of one table.

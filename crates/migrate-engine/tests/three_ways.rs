@@ -7,15 +7,15 @@ use std::sync::Arc;
 
 use futures::TryStreamExt;
 use migrate_chunking::{
-    ChunkPlan, ChunkingStrategy, DateRange, GroupedValues, HashBucket, NumericRange, PlanInput,
-    Single,
+    Auto, ChunkPlan, ChunkingStrategy, DateRange, GroupedValues, HashBucket, NumericRange,
+    PlanInput, Single,
 };
 use migrate_core::arrow::array::{AsArray, RecordBatch};
 use migrate_core::arrow::compute::{concat_batches, filter_record_batch};
 use migrate_core::arrow::datatypes::Decimal128Type;
 use migrate_core::{
-    ColumnName, Dialect, Extent, Key, Predicate, RunContext, ScanRequest, Source, SourceTable,
-    SqlBuilder, TableRef,
+    ColumnName, Dialect, Extent, Key, Predicate, RunContext, Scalar, ScanRequest, Source,
+    SourceTable, SqlBuilder, TableRef, check_filter,
 };
 use migrate_postgres::{Database, PostgresSettings, bound, sqlx};
 use migrate_sources::{SnowflakeAuth, SnowflakeSettings, SnowflakeSource};
@@ -27,9 +27,9 @@ use proptest::test_runner::TestRunner;
 use snowflake_double::{Double, Table, Type, User, Value};
 use sqlx::Row as _;
 
-const CASES: u32 = 6;
+const CASES: u32 = 16;
 /// Name, type in PostgreSQL.
-const COLUMNS: [(&str, &str); 11] = [
+const COLUMNS: [(&str, &str); 13] = [
     ("N", "integer"),
     ("ID", "numeric(38,0)"),
     ("DEC", "numeric(38,10)"),
@@ -41,10 +41,12 @@ const COLUMNS: [(&str, &str); 11] = [
     ("LTZ", "timestamptz"),
     ("TZ", "timestamptz"),
     ("B", "boolean"),
+    ("CI", "text collate \"en-x-icu\""),
+    ("TM", "time"),
 ];
 
 /// The cells of a row beside its number, as text.
-type Cells = [Option<String>; 10];
+type Cells = [Option<String>; 12];
 
 fn cells() -> impl Strategy<Value = Cells> {
     let id = prop_oneof![
@@ -53,17 +55,15 @@ fn cells() -> impl Strategy<Value = Cells> {
         "-?[1-9][0-9]{37}",
     ];
     let decimal = prop_oneof!["-?[0-3][.][05]", "-?[1-9][0-9]{27}[.][0-9]{10}"];
-    let float = prop_oneof!["-?[0-3][.](25|5)", Just("NaN".to_owned()), Just("1e300".to_owned())];
+    let float = prop_oneof!["-?[0-3][.](25|5)", "-?0[.]0", "NaN|1e300|-?inf"];
     let number =
         prop_oneof![" ?-?[0-9]{1,3} ?", "[0-9][.]5", "[1-9]e[0-9]", "[a-z -]{0,3}", "[1-9]{39}"];
-    let text = prop_oneof!["[abAB]{0,2}", "[éÉß🚀~ ']{0,2}"];
+    let text = || prop_oneof!["[abAB]{0,2}", "[éÉß🚀~ ']{0,2}"];
+    let of_day = "(00|10|23):(00|59):(00|59)([.][0-9]{1,6})?";
     let date =
         prop_oneof!["19(69|70)-(12|01)-0[1-9]", "(0001|9999)-0[1-9]-1[0-9]", "2024-02-2[0-9]"];
     let time = || {
-        (
-            prop_oneof!["1969-12-31", "2024-02-2[0-9]", "(0002|9998)-0[1-9]-1[0-9]"],
-            "(00|10|23):(00|59):(00|59)([.][0-9]{1,6})?",
-        )
+        (prop_oneof!["1969-12-31", "2024-02-2[0-9]", "(0002|9998)-0[1-9]-1[0-9]"], of_day)
             .prop_map(|(date, time)| format!("{date} {time}"))
     };
     let offset = "[+-]0[0-9]:(00|30)";
@@ -73,14 +73,14 @@ fn cells() -> impl Strategy<Value = Cells> {
         some(decimal.boxed()),
         some(float.boxed()),
         some(number.boxed()),
-        some(text.boxed()),
+        some(text().boxed()),
         some(date.boxed()),
         some(time().boxed()),
         some(time().prop_map(|time| format!("{time} +00:00")).boxed()),
         some((time(), offset).prop_map(|(time, offset)| format!("{time} {offset}")).boxed()),
-        option::of(prop_oneof!["true", "false"]),
+        (option::of("true|false"), some(text().boxed()), some(of_day.boxed())),
     )
-        .prop_map(|(a, b, c, d, e, f, g, h, i, j)| [a, b, c, d, e, f, g, h, i, j])
+        .prop_map(|(a, b, c, d, e, f, g, h, i, (j, k, l))| [a, b, c, d, e, f, g, h, i, j, k, l])
 }
 
 /// Rows that come after the plan, beyond everything that it has seen.
@@ -92,7 +92,7 @@ fn late() -> Vec<Cells> {
             "-9999999999999999999999999999.9999999999",
             "9999999999999999999999999999.9999999999",
         ],
-        ["-", "-1e308", "NaN"],
+        ["-", "-inf", "NaN"],
         ["-", "-99999999999999999999999999999999999999", "no number"],
         ["-", "", "\u{10FFFF}"],
         ["-", "0001-01-01", "9999-12-31"],
@@ -100,6 +100,8 @@ fn late() -> Vec<Cells> {
         ["-", "0001-01-01 00:00:00 +00:00", "9999-12-31 23:59:59.999999 +00:00"],
         ["-", "0001-01-02 00:00:00 +10:00", "9999-12-30 23:59:59.999999 -10:00"],
         ["-", "false", "true"],
+        ["-", "", "\u{10FFFF}"],
+        ["-", "00:00:00", "23:59:59.999999"],
     ];
     let row = |at: usize| rows.map(|values| (at > 0).then(|| values[at].to_owned()));
     (0..3).map(row).collect()
@@ -122,7 +124,29 @@ fn strategies() -> Vec<(Box<dyn ChunkingStrategy>, Vec<Key>)> {
         (Box::new(HashBucket {}), vec!["S".into()]),
         (Box::new(HashBucket {}), vec!["D".into()]),
         (Box::new(GroupedValues {}), vec!["S".into(), "D".into(), "ID".into()]),
+        (Box::new(GroupedValues {}), vec!["CI".into(), "F".into()]),
+        (Box::new(DateRange {}), vec!["TM".into(), "CI".into()]),
+        (Box::new(HashBucket {}), vec!["CI".into()]),
+        (Box::new(Auto {}), vec!["CI".into(), "TM".into()]),
     ]
+}
+
+/// The window of an incremental read, with the rows that have no watermark.
+fn window() -> Predicate {
+    let after = Predicate::Above { column: "NTZ".into(), value: moment("1969-12-31 12:00:00") };
+    let until = Predicate::AtMost { column: "NTZ".into(), value: moment("2024-02-25 10:59:59") };
+    Predicate::Or { terms: vec![after.and(until), Predicate::is_null("NTZ")] }
+}
+
+fn moment(text: &str) -> Scalar {
+    Scalar::Timestamp(text.parse().expect("a moment"))
+}
+
+/// A filter that leaves its brackets where there are none.
+fn raw() -> Predicate {
+    let sql = "\"N\" >= 3 or \"B\" -- x";
+    check_filter(Dialect::Snowflake, sql).expect("one condition");
+    Predicate::Raw { dialect: Dialect::Snowflake, sql: sql.into() }
 }
 
 /// One table in both systems.
@@ -148,11 +172,14 @@ impl Both {
             Type::timestamp_ltz(9),
             Type::timestamp_tz(9),
             Type::Boolean,
+            Type::varchar(),
+            Type::time(9),
         ];
         let table = COLUMNS
             .into_iter()
             .zip(columns)
-            .fold(Table::new("DB.PUBLIC.T"), |table, ((name, _), ty)| table.column(name, ty));
+            .fold(Table::new("DB.PUBLIC.T"), |table, ((name, _), ty)| table.column(name, ty))
+            .collated("CI", "en-ci");
         let double = Double::builder().account("ACME").warehouse("WH").user(user).table(table);
         let double = double.start().await.expect("starts");
         let auth = SnowflakeAuth::Password("canary-4711".into());
@@ -187,7 +214,7 @@ impl Both {
     async fn insert(&self, first: usize, rows: &[Cells]) {
         let value = |at: usize, cell: &Option<String>| match (at, cell) {
             (_, None) => Value::Null,
-            (3 | 4, Some(text)) => Value::from(text.as_str()),
+            (3 | 4 | 10, Some(text)) => Value::from(text.as_str()),
             (_, Some(text)) => Value::lit(text.as_str()),
         };
         let numbered = || (first..).zip(rows);
@@ -266,16 +293,30 @@ async fn every_row_has_one_home(both: &Both, rows: &[Cells], chunk_rows: u64) {
     let table = both.open().await;
     let chunk_rows = NonZeroU64::new(chunk_rows).expect("not zero");
     let mut plans = Vec::new();
-    for (strategy, keys) in strategies() {
-        let input = PlanInput::new(table.as_ref()).with_keys(&keys).with_chunk_rows(chunk_rows);
-        plans.push(strategy.plan(input).await.expect("plans"));
+    for (at, (strategy, keys)) in strategies().into_iter().enumerate() {
+        // Every second one cuts a window.
+        let filter = if at % 2 == 0 { Predicate::All } else { window() };
+        let input = PlanInput::new(table.as_ref())
+            .with_keys(&keys)
+            .with_filter(&filter)
+            .with_chunk_rows(chunk_rows);
+        plans.push((strategy.plan(input).await.expect("plans"), filter));
     }
+    // What the user writes, only Snowflake can evaluate.
+    let keys = ["S".into(), "ID".into()];
+    let raw = raw();
+    let input = PlanInput::new(table.as_ref())
+        .with_keys(&keys)
+        .with_filter(&raw)
+        .with_chunk_rows(chunk_rows);
+    let filtered = GroupedValues {}.plan(input).await.expect("plans");
     both.insert(rows.len(), &late()).await;
     let columns = COLUMNS.map(|(name, _)| ColumnName::from(name));
     let all = read(table.as_ref(), &columns, Predicate::All).await;
-    for plan in &plans {
+    for (plan, filter) in &plans {
         let mut homes = Vec::new();
         for (predicate, planned_rows) in stored(plan) {
+            let predicate = predicate.and(filter.clone());
             let mask = predicate.evaluate(&all).expect("evaluates");
             let ours = numbers(&filter_record_batch(&all, &mask).expect("filters"));
             let postgres = both.in_postgres(&predicate).await;
@@ -287,9 +328,20 @@ async fn every_row_has_one_home(both: &Both, rows: &[Cells], chunk_rows: u64) {
             homes.extend(ours);
         }
         homes.sort_unstable();
-        let expected: Vec<i128> = (0..all.num_rows() as i128).collect();
+        let mask = filter.evaluate(&all).expect("evaluates");
+        let expected = numbers(&filter_record_batch(&all, &mask).expect("filters"));
+        let expected: Vec<i128> = expected.into_iter().collect();
         assert_eq!(homes, expected, "rows of {} without home or with two: {plan:?}", plan.strategy);
     }
+    let mut homes = Vec::new();
+    for (predicate, _) in stored(&filtered) {
+        homes.extend(numbers(
+            &read(table.as_ref(), &columns[..1], predicate.and(raw.clone())).await,
+        ));
+    }
+    homes.sort_unstable();
+    let expected = numbers(&read(table.as_ref(), &columns[..1], raw).await);
+    assert_eq!(homes, expected.into_iter().collect::<Vec<_>>(), "with a filter: {filtered:?}");
 }
 
 #[test]
@@ -305,6 +357,6 @@ fn chunks_cover_a_table_in_all_three_systems() {
     });
     outcome.unwrap_or_else(|failure| panic!("{failure}"));
     runtime.block_on(every_row_has_one_home(&both, &[], 1));
-    let nulls = vec![const { [const { None }; 10] }; 7];
+    let nulls = vec![const { [const { None }; 12] }; 7];
     runtime.block_on(every_row_has_one_home(&both, &nulls, 2));
 }

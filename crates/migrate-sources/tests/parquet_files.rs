@@ -6,13 +6,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use futures::TryStreamExt;
+use migrate_chunking::{Auto, ChunkingStrategy, PlanInput, RowGroups};
 use migrate_core::arrow::array::{
     ArrayRef, AsArray, Int64Array, LargeStringArray, RecordBatch, TimestampNanosecondArray,
 };
 use migrate_core::arrow::datatypes::Int64Type;
 use migrate_core::{
-    ColumnName, ColumnType, ErrorKind, Extent, Key, Predicate, RunContext, ScanRequest, Source,
-    SourceTable, TableRef, code,
+    ColumnName, ColumnType, ErrorKind, Extent, HistogramRequest, Key, Predicate, RunContext,
+    ScanRequest, Source, SourceTable, TableRef, code,
 };
 use migrate_sources::ParquetSource;
 use parquet::arrow::ArrowWriter;
@@ -85,8 +86,9 @@ async fn parts_of_a_key_cover_the_table_and_agree_with_its_histogram() {
     let table = open(folder.path(), "t").await;
     let key = ColumnName::from("id");
     let depth = NonZeroU64::new(8).expect("not zero");
-    let histogram =
-        table.key_histogram(&Key::from(&key), depth, &Predicate::All).await.expect("histogram");
+    let by = Key::from(&key);
+    let request = HistogramRequest::new(&by, depth);
+    let histogram = table.histograms(&request).await.expect("histogram").remove(0);
     assert_eq!(histogram.nulls, 7);
     let cuts: Vec<_> = histogram.buckets.iter().skip(1).map(|b| b.first.clone()).collect();
     let mut seen = Vec::new();
@@ -102,6 +104,62 @@ async fn parts_of_a_key_cover_the_table_and_agree_with_its_histogram() {
     let expected: Vec<_> =
         std::iter::repeat_n(None, 7).chain((1..50).filter(|id| id % 7 != 0).map(Some)).collect();
     assert_eq!(seen, expected);
+}
+
+#[tokio::test]
+async fn each_row_is_in_one_chunk_of_row_groups() {
+    let folder = tempfile::tempdir().expect("folder");
+    write(folder.path(), "a.parquet", 1..46);
+    write(folder.path(), "b.parquet", 46..50);
+    write(folder.path(), "c.parquet", 50..111);
+    let table = open(folder.path(), "*.parquet").await;
+    let filter = Predicate::range("id", Some(20.into()), Some(80.into()));
+    for (chunk_rows, chunk_count) in [(1, 13), (10, 13), (25, 6), (1_000, 3)] {
+        for filter in [&Predicate::All, &filter] {
+            let input = PlanInput::new(table.as_ref())
+                .with_filter(filter)
+                .with_chunk_rows(NonZeroU64::new(chunk_rows).expect("not zero"));
+            let plan = RowGroups {}.plan(input).await.expect("plans");
+            assert_eq!(plan.chunks.len(), chunk_count, "{chunk_rows}");
+            let mut names = Vec::new();
+            for chunk in &plan.chunks {
+                let request = ScanRequest::new(vec!["name".into()], chunk.extent.clone());
+                let batches = read(table.as_ref(), request.with_filter(filter.clone())).await;
+                let before = names.len();
+                for batch in &batches {
+                    let column = batch.column(0).as_string::<i32>();
+                    names.extend(column.iter().flatten().map(str::to_owned));
+                }
+                let rows = (names.len() - before) as u64;
+                let is_exact = *filter == Predicate::All;
+                assert_eq!(chunk.expected_rows, is_exact.then_some(rows), "{}", chunk.extent);
+                assert!(chunk.estimated_rows >= Some(rows), "{}", chunk.extent);
+            }
+            names.sort();
+            let is_read =
+                |id: &i64| *filter == Predicate::All || ((20..80).contains(id) && id % 7 != 0);
+            let mut expected: Vec<_> =
+                (1..111).filter(is_read).map(|id: i64| format!("n{id}")).collect();
+            expected.sort();
+            assert_eq!(names, expected, "about {chunk_rows} rows where {filter}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn files_say_why_their_chunking_columns_are_not_used() {
+    let folder = tempfile::tempdir().expect("folder");
+    write(folder.path(), "t.parquet", 1..31);
+    let table = open(folder.path(), "t").await;
+    let keys = ["id".into()];
+    let plan = Auto {}.plan(PlanInput::new(table.as_ref()).with_keys(&keys)).await.expect("plans");
+    assert_eq!(plan.strategy, "row_groups");
+    assert!(plan.rationale.contains("whatever its chunking columns"), "{}", plan.rationale);
+    let [note] = plan.notes.as_slice() else { panic!("one note: {:?}", plan.notes) };
+    assert!(note.starts_with("chunking_columns are not used for files"), "{note}");
+    assert!(note.contains("{\"strategy\": \"numeric_range\"}"), "{note}");
+    let plan = Auto {}.plan(PlanInput::new(table.as_ref())).await.expect("plans");
+    assert_eq!(plan.notes, Vec::<String>::new());
 }
 
 #[tokio::test]

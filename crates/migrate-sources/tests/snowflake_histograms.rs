@@ -4,8 +4,10 @@
 use std::num::NonZeroU64;
 
 use migrate_core::arrow::array::{AsArray, RecordBatch};
+use migrate_core::arrow::compute::filter_record_batch;
 use migrate_core::{
-    Buckets, CalendarUnit, Canonical, HistogramRequest, Key, Predicate, SourceTable, TableSize,
+    Buckets, CalendarUnit, Canonical, ColumnName, Greatest, HistogramRequest, Key, Predicate,
+    SourceTable, TableSize,
 };
 use snowflake_double::{Double, Table, Type, Value};
 
@@ -111,11 +113,43 @@ async fn snowflake_counts_as_we_do() {
             let request = HistogramRequest::new(&key, depth).with_buckets(buckets);
             agrees(table.as_ref(), &rows, &request).await;
             let within = ["CI".into(), "B".into()];
-            agrees(table.as_ref(), &rows, &request.within(&within)).await;
-            statements += 2;
+            let nested = request.within(&within);
+            agrees(table.as_ref(), &rows, &nested).await;
+            agrees(table.as_ref(), &rows, &nested.with_groups_above(NonZeroU64::new(6))).await;
+            statements += 3;
         }
     }
     assert_eq!(double.count_statements(|sql| sql.contains("PRECEDING")), statements, "one each");
+}
+
+#[tokio::test]
+async fn the_greatest_value_its_ties_and_the_nulls_cost_one_statement() {
+    let double = started().await;
+    let table = open(&double, "T").await;
+    let rows = read(table.as_ref(), everything(&COLUMNS)).await.expect("rows");
+    let filter = Predicate::range("ID", Some(0.into()), None);
+    let mut has_nulls = false;
+    for name in ["ID", "DEC", "S", "CI", "D", "NTZ", "LTZ", "TZ"].map(ColumnName::from) {
+        for filter in [&Predicate::All, &filter] {
+            let before = double.statements().len();
+            let found = table.greatest(&name, filter).await.expect("greatest");
+            assert_eq!(double.statements().len() - before, 1);
+            let mut expected = Greatest::default();
+            for batch in &rows {
+                let mask = filter.evaluate(batch).expect("evaluates");
+                let batch = filter_record_batch(batch, &mask).expect("filters");
+                expected
+                    .add(batch.column_by_name(name.as_str()).expect("a column"), &name)
+                    .expect("counts");
+            }
+            assert!(expected.rows > 0, "{name}");
+            has_nulls |= expected.nulls > 0;
+            assert_eq!(found, expected, "{name} where {filter}");
+        }
+    }
+    assert!(has_nulls);
+    let nothing = Predicate::range("ID", Some(1_000_000.into()), None);
+    assert_eq!(table.greatest(&"D".into(), &nothing).await.expect("none"), Greatest::default());
 }
 
 #[tokio::test]

@@ -1,4 +1,5 @@
-//! How fast the ledger stores a plan of 11,000 chunks and hands them out to 8 workers.
+//! How fast the ledger stores a plan of 11,000 chunks and hands them out to 8 workers; fails beyond
+//! its limits. Part of `make bench`.
 //!
 //! `cargo run --release -p migrate-status --example queue_speed`
 #![expect(clippy::print_stdout, reason = "an example speaks to the person who runs it")]
@@ -18,6 +19,10 @@ use postgres_sandbox::TestDatabase;
 
 const CHUNKS: u32 = 11_000;
 const WORKERS: u32 = 8;
+/// What a run may spend on storing a plan before the first row moves.
+const MOST_SECONDS_TO_STORE: f64 = 1.0;
+/// Far more than workers that copy can ask for.
+const LEAST_CLAIMS_PER_SECOND: f64 = 500.0;
 
 #[tokio::main]
 async fn main() -> Result<()> {
@@ -47,7 +52,11 @@ async fn main() -> Result<()> {
     let plan = TablePlan::new(source, target, LoadPlan::append(Vec::new()));
     let started = Instant::now();
     store.save_plans(&[NewPlan { table, plan: &plan, chunks: &chunks }]).await?;
-    println!("storing {} chunks: {:.3} s", chunks.len(), started.elapsed().as_secs_f64());
+    let stored_in = started.elapsed().as_secs_f64();
+    println!(
+        "storing {} chunks: {stored_in:.3} s, at most {MOST_SECONDS_TO_STORE} s",
+        chunks.len()
+    );
 
     let started = Instant::now();
     let workers = (0..WORKERS).map(|worker| {
@@ -72,6 +81,11 @@ async fn main() -> Result<()> {
     assert_eq!((claims, distinct.len()), (chunks.len(), chunks.len()), "each chunk once");
     let seconds = started.elapsed().as_secs_f64();
     let rate = f64::from(CHUNKS) / seconds;
-    println!("{WORKERS} workers claimed {claims} chunks in {seconds:.3} s: {rate:.0} claims/s");
+    println!(
+        "{WORKERS} workers claimed {claims} chunks in {seconds:.3} s: {rate:.0} claims/s, at least \
+         {LEAST_CLAIMS_PER_SECOND}"
+    );
+    assert!(stored_in < MOST_SECONDS_TO_STORE, "storing took {stored_in:.3} s");
+    assert!(rate >= LEAST_CLAIMS_PER_SECOND, "only {rate:.0} claims/s");
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! `migrate validate`: the configuration alone.
 
 use migrate_core::Result;
+use migrate_engine::assembly::Assembly;
 
 use super::Invocation;
 use crate::exit::Exit;
@@ -8,6 +9,7 @@ use crate::output::{count, print};
 
 pub(crate) fn validate(invocation: &Invocation) -> Result<Exit> {
     let config = invocation.config()?;
+    Assembly::new(&config, &invocation.registry).check()?;
     print(&format!(
         "{} is valid: {}, {}\n",
         invocation.common.config.display(),

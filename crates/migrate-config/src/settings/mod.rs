@@ -15,7 +15,7 @@ use serde::{Serialize, Serializer};
 pub use connection::{Connector, PostgresSettings, SnowflakeAuth, SnowflakeSettings};
 pub use policy::{
     CreateTable, DeclaredType, Fidelity, OnBadRow, OnFraction, OnNonempty, OnNonjson, OnNul,
-    Replace, SnapshotPolicy, SslMode, TypeFamily, WatermarkLow, WatermarkNulls,
+    Replace, SnapshotPolicy, SslMode, WatermarkLow, WatermarkNulls,
 };
 pub use source::{SourceConfig, SourceKind};
 pub use table::{

@@ -191,37 +191,3 @@ words! {
         TimestampTz = "timestamp_tz",
     }
 }
-
-/// What [`DeclaredType`]s have in common for cutting chunks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum TypeFamily {
-    /// Ordered by value.
-    Number,
-    /// Ordered by its bytes.
-    Text,
-    /// Ordered by time.
-    Time,
-}
-
-impl DeclaredType {
-    /// What the type has in common with others.
-    pub const fn family(self) -> TypeFamily {
-        match self {
-            Self::Int
-            | Self::Bigint
-            | Self::Integer
-            | Self::Number
-            | Self::Numeric
-            | Self::Decimal
-            | Self::VarcharNumeric => TypeFamily::Number,
-            Self::Uuid | Self::Varchar | Self::String | Self::Text | Self::Char => TypeFamily::Text,
-            Self::Date
-            | Self::Datetime
-            | Self::Timestamp
-            | Self::TimestampNtz
-            | Self::TimestampLtz
-            | Self::TimestampTz => TypeFamily::Time,
-        }
-    }
-}

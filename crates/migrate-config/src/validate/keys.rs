@@ -40,13 +40,15 @@ fn elements(item: Option<Item<'_>>) -> Vec<Item<'_>> {
     item.and_then(|item| item.list()).unwrap_or_default()
 }
 
+const TWICE: &str = "The column stands twice in the list";
+
 /// Distinct columns in their order.
 fn distinct(item: Option<Item<'_>>) -> Vec<ColumnName> {
     let mut columns = Vec::new();
     for item in elements(item) {
         let Some(column) = item.column() else { continue };
         if columns.contains(&column) {
-            item.spot().warning("The column stands twice in the list", "remove one of them");
+            item.spot().warning(TWICE, "remove one of them");
         } else {
             columns.push(column);
         }
@@ -81,11 +83,17 @@ fn chunking(table: &Reader<'_>) -> Vec<ChunkingColumn> {
         table.at("chunking_column_types").error(message, None, hint);
     }
     let mut types = types.into_iter();
-    let columns = names.into_iter().filter_map(|name| {
+    let mut columns: Vec<ChunkingColumn> = Vec::new();
+    for item in names {
         let declared = types.next().and_then(|item| declared_type(&item));
-        Some(ChunkingColumn { name: name.column()?, declared })
-    });
-    columns.collect()
+        let Some(name) = item.column() else { continue };
+        if columns.iter().any(|column| column.name == name) {
+            item.spot().warning(TWICE, "remove one of them");
+        } else {
+            columns.push(ChunkingColumn { name, declared });
+        }
+    }
+    columns
 }
 
 /// A word, also with a length: `varchar(36)`.

@@ -17,15 +17,14 @@ use crate::code;
 use crate::column_type::ColumnType;
 use crate::context::RunContext;
 use crate::error::{Error, ErrorKind, Result};
+use crate::greatest::Greatest;
 use crate::histogram::{HistogramRequest, KeyHistogram};
 use crate::name::{ColumnName, TableRef};
 use crate::predicate::Predicate;
 use crate::schema::{Column, TableSchema};
 use crate::source::{
     BatchStream, ObjectStat, Pushdown, ScanRequest, Snapshot, Source, SourceTable, TableSize,
-    greatest_of,
 };
-use crate::value::Scalar;
 
 /// A source of batches in memory. Replacing a table makes a new version; snapshots read old ones.
 #[derive(Debug, Default)]
@@ -187,13 +186,14 @@ impl SourceTable for MemoryTable {
         true
     }
 
-    async fn greatest(&self, column: &ColumnName, filter: &Predicate) -> Result<Option<Scalar>> {
+    async fn greatest(&self, column: &ColumnName, filter: &Predicate) -> Result<Greatest> {
         self.schema.require(column)?;
         let rows = self.matching(filter)?;
-        match rows.column_by_name(column.as_str()) {
-            Some(array) => greatest_of(array, column, None),
-            None => Ok(None),
+        let mut greatest = Greatest::default();
+        if let Some(array) = rows.column_by_name(column.as_str()) {
+            greatest.add(array, column)?;
         }
+        Ok(greatest)
     }
 
     async fn objects(&self) -> Result<Vec<ObjectStat>> {

@@ -91,6 +91,24 @@ impl Scalar {
             _ => return None,
         })
     }
+
+    /// The order of two values of one column, NULL last.
+    pub fn compare_nulls_last(left: Option<&Self>, right: Option<&Self>) -> Ordering {
+        match (left, right) {
+            // Values of one column are of one kind, so they have an order.
+            (Some(left), Some(right)) => left.compare(right).unwrap_or(Ordering::Equal),
+            (left, right) => left.is_none().cmp(&right.is_none()),
+        }
+    }
+
+    /// The order of the values of several columns, the first one first, NULL last.
+    pub fn compare_lists(left: &[Option<Self>], right: &[Option<Self>]) -> Ordering {
+        left.iter()
+            .zip(right)
+            .map(|(left, right)| Self::compare_nulls_last(left.as_ref(), right.as_ref()))
+            .find(|order| order.is_ne())
+            .unwrap_or_else(|| left.len().cmp(&right.len()))
+    }
 }
 
 impl fmt::Display for Scalar {

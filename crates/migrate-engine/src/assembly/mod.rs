@@ -64,6 +64,18 @@ impl<'a> Assembly<'a> {
         self.config.workers(automatic_workers()).into()
     }
 
+    /// Looks whether everything that the configuration names is known, without connecting.
+    ///
+    /// # Errors
+    ///
+    /// `Config` for a chunking strategy that nobody registered, and for wrong options of one.
+    pub fn check(&self) -> Result<()> {
+        for table in self.config.tables() {
+            table::strategy(table, self.registry)?;
+        }
+        Ok(())
+    }
+
     /// Connects to every target database and puts the migration together. Sources log in when they
     /// are first used.
     ///
@@ -71,6 +83,7 @@ impl<'a> Assembly<'a> {
     ///
     /// `Config` for names that nobody registered, and whatever a target answers.
     pub async fn build(self) -> Result<Migration> {
+        self.check()?;
         let workers = self.workers();
         let mut sources = Sources::new(self.config, self.registry);
         let targets = Targets::connect(self.config, self.registry, workers).await?;

@@ -1,13 +1,15 @@
 //! One table of a configuration as a job.
 
 use std::num::NonZeroU32;
+use std::sync::Arc;
 
 use migrate_config::{
     ChunkingColumn, CreateTable, DeclaredType, Fidelity, LoadMode, OnBadRow, OnFraction,
     OnNonempty, OnNonjson, OnNul, SnapshotPolicy, TableConfig, ValueSettings,
 };
 use migrate_core::{
-    self as core, ColumnChoices, Dialect, Predicate, Result, ValuePolicy, WriteMode,
+    self as core, ChunkingStrategy, ColumnChoices, Dialect, Predicate, Result, ValuePolicy,
+    WriteMode,
 };
 use serde_json::Value;
 
@@ -67,16 +69,7 @@ pub(super) fn job(table: &TableConfig, registry: &Registry) -> Result<TableJob> 
         Fidelity::Warn => FidelityPolicy::Warn,
         _ => FidelityPolicy::Strict,
     };
-    let (strategy, options) = match &settings.chunking {
-        Some(chunking) => {
-            let options = Value::Object(chunking.options.values().clone());
-            (chunking.strategy.as_str(), Some(options))
-        }
-        None => ("auto", None),
-    };
-    job.strategy = Some(
-        registry.strategies().build(strategy, options).map_err(|e| e.with("at", &table.path))?,
-    );
+    job.strategy = Some(strategy(table, registry)?);
     job.chunk_columns = table.chunking_columns.iter().map(chunk_column).collect();
     job.chunk_fallback = table.watermark.as_ref().map(|watermark| watermark.source.clone());
     job.order.clone_from(&table.sort_columns);
@@ -89,6 +82,26 @@ pub(super) fn job(table: &TableConfig, registry: &Registry) -> Result<TableJob> 
     job.fingerprint = Some(table.fingerprint().as_str().to_owned());
     job.missing_features = missing_features(table);
     Ok(job)
+}
+
+/// The strategy that the configuration names, with its options.
+///
+/// # Errors
+///
+/// `Config` for a name that nobody registered, and for wrong options, with the place.
+pub(super) fn strategy(
+    table: &TableConfig,
+    registry: &Registry,
+) -> Result<Arc<dyn ChunkingStrategy>> {
+    let (strategy, options) = match &table.settings.chunking {
+        Some(chunking) => {
+            let options = Value::Object(chunking.options.values().clone());
+            (chunking.strategy.as_str(), Some(options))
+        }
+        None => ("auto", None),
+    };
+    let built = registry.strategies().build(strategy, options);
+    built.map_err(|error| error.with("at", &table.path))
 }
 
 /// Names and policies of columns.

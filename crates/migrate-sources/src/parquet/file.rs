@@ -15,6 +15,8 @@ use parquet::file::reader::{ChunkReader, Length};
 #[derive(Debug, Clone)]
 pub(super) struct ParquetFile {
     pub(super) path: PathBuf,
+    /// The path as text, exact: it names the file in stored plans.
+    pub(super) uri: String,
     pub(super) metadata: ArrowReaderMetadata,
     pub(super) fingerprint: String,
 }
@@ -24,7 +26,7 @@ impl ParquetFile {
     ///
     /// # Errors
     ///
-    /// `NotFound`, `Auth` or `DataInvalid`, naming the file.
+    /// `NotFound`, `Auth` or `DataInvalid`, naming the file; `Config` for a name that is not UTF-8.
     pub(super) fn open(path: &Path) -> Result<Self> {
         let file = File::open(path).map_err(|cause| unreadable(path, cause))?;
         // Types come from Parquet itself; what a writer noted of its own in-memory types would
@@ -33,7 +35,8 @@ impl ParquetFile {
         let metadata =
             ArrowReaderMetadata::load(&file, options).map_err(|cause| damaged(path, cause))?;
         let fingerprint = fingerprint(&file).map_err(|cause| damaged(path, cause))?;
-        Ok(Self { path: path.to_owned(), metadata, fingerprint })
+        let uri = path.to_str().ok_or_else(|| not_text(path))?.to_owned();
+        Ok(Self { path: path.to_owned(), uri, metadata, fingerprint })
     }
 
     /// Opens the file again for reading rows, with the footer that is known.
@@ -59,7 +62,7 @@ impl ParquetFile {
     pub(super) fn stat(&self) -> ObjectStat {
         let groups = self.metadata.metadata().row_groups();
         ObjectStat {
-            uri: self.path.display().to_string(),
+            uri: self.uri.clone(),
             fingerprint: self.fingerprint.clone(),
             row_group_rows: groups
                 .iter()
@@ -131,6 +134,13 @@ fn fingerprint(file: &File) -> parquet::errors::Result<String> {
     let footer = file.get_bytes(start, usize::try_from(footer_length).unwrap_or_default())?;
     let digest = Bytes::from(Md5::digest(&footer).to_vec());
     Ok(format!("{length}-{digest}"))
+}
+
+/// Two names that are not UTF-8 could become one in a stored plan.
+fn not_text(path: &Path) -> Error {
+    Error::new(ErrorKind::Config, "The name of a Parquet file is not UTF-8")
+        .with("file", path.display())
+        .with_hint("rename the file")
 }
 
 fn unreadable(path: &Path, cause: std::io::Error) -> Error {

@@ -15,22 +15,28 @@ pub(super) fn files_of(root: &Path, table: &TableRef) -> Result<Vec<PathBuf>> {
         return Ok(vec![exact]);
     }
     if exact.is_dir() {
-        return matching(root, table, &exact.join("*.parquet"));
+        let folder = glob::Pattern::escape(&text(root, &exact)?);
+        return matching(root, table, &Path::new(&folder).join("*.parquet"));
     }
     let with_ending = root.join(format!("{}.parquet", table.name));
     if with_ending.is_file() {
         return Ok(vec![with_ending]);
     }
-    matching(root, table, &exact)
+    // Only the table's name is a pattern: a folder may be called `[2024]`.
+    let folder = glob::Pattern::escape(&text(root, root)?);
+    matching(root, table, &Path::new(&folder).join(&table.name))
 }
 
-fn matching(root: &Path, table: &TableRef, pattern: &Path) -> Result<Vec<PathBuf>> {
-    let pattern = pattern.to_str().ok_or_else(|| {
+fn text(root: &Path, path: &Path) -> Result<String> {
+    path.to_str().map(str::to_owned).ok_or_else(|| {
         Error::new(ErrorKind::Config, "The path of the Parquet source is not UTF-8")
             .with("path", root.display())
             .with_hint("use a folder whose name is UTF-8")
-    })?;
-    let paths = glob::glob(pattern).map_err(|cause| {
+    })
+}
+
+fn matching(root: &Path, table: &TableRef, pattern: &Path) -> Result<Vec<PathBuf>> {
+    let paths = glob::glob(&text(root, pattern)?).map_err(|cause| {
         Error::new(ErrorKind::Config, "The table's name is not a valid pattern")
             .with("table", table)
             .with_hint("use `*`, `?` and `[a-z]` in `source`, or a plain file name")
@@ -92,6 +98,14 @@ mod tests {
         assert_eq!(names("one.parquet"), ["one.parquet"]);
         assert_eq!(names("parts"), ["a.parquet", "b.parquet"]);
         assert_eq!(names("parts/*.parquet"), ["a.parquet", "b.parquet"]);
+
+        let odd = root.path().join("[2024]");
+        fs::create_dir_all(odd.join("q[1]")).expect("folder");
+        fs::write(odd.join("q[1]/x.parquet"), "").expect("file");
+        for table in ["q[1]", "q*/x.parquet", "*/*.parquet"] {
+            let files = files_of(&odd, &TableRef::bare(table)).expect(table);
+            assert_eq!(files, [odd.join("q[1]/x.parquet")], "{table}");
+        }
 
         let error = files_of(root.path(), &TableRef::bare("onne")).expect_err("missing");
         assert_eq!(error.code(), code::SOURCE_TABLE_MISSING);

@@ -5,11 +5,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures::TryStreamExt;
-use migrate_core::arrow::array::RecordBatch;
 use migrate_core::{
-    BatchStream, ColumnName, Error, ErrorKind, Extent, HistogramRequest, KeyHistogram, ObjectStat,
-    Predicate, Pushdown, Result, RunContext, Scalar, ScanRequest, Snapshot, SourceTable, TableRef,
-    TableSchema, TableSize, code, greatest_of,
+    BatchStream, ColumnName, Error, ErrorKind, Extent, Greatest, HistogramRequest, KeyHistogram,
+    ObjectStat, Predicate, Pushdown, Result, RowCounter, RunContext, ScanRequest, Snapshot,
+    SourceTable, TableRef, TableSchema, TableSize, code,
 };
 
 use super::file::ParquetFile;
@@ -77,7 +76,7 @@ impl ParquetTable {
                 let file = self
                     .files
                     .iter()
-                    .find(|file| file.path.as_os_str() == uri.as_str())
+                    .find(|file| file.uri == *uri)
                     .filter(|file| file.fingerprint == *fingerprint)
                     .ok_or_else(|| {
                         Error::new(code::SNAPSHOT_EXPIRED, "A planned file is gone or has changed")
@@ -86,7 +85,12 @@ impl ParquetTable {
                     })?;
                 Ok(vec![Part { file: Arc::clone(file), row_groups: row_groups.clone() }])
             }
-            other => Err(Error::new(ErrorKind::Unsupported, format!("Cannot read {other}"))),
+            other => Err(Error::new(
+                ErrorKind::Unsupported,
+                format!("Parquet files cannot be read by {other}"),
+            )
+            .with("table", &self.schema.table)
+            .with_hint("start anew with --no-resume: another version of the program planned this")),
         }
     }
 
@@ -146,9 +150,12 @@ impl SourceTable for ParquetTable {
                 columns.push(key.column.clone());
             }
         }
-        let batches: Vec<RecordBatch> =
-            self.rows(columns, request.filter).await?.try_collect().await?;
-        request.count(&batches)
+        let mut counter = RowCounter::new(*request);
+        let mut batches = self.rows(columns, request.filter).await?;
+        while let Some(batch) = batches.try_next().await? {
+            counter.add(&batch)?;
+        }
+        Ok(counter.finish())
     }
 
     async fn size(&self) -> Result<TableSize> {
@@ -157,13 +164,13 @@ impl SourceTable for ParquetTable {
         Ok(TableSize { rows: Some(rows), bytes: Some(bytes) })
     }
 
-    async fn greatest(&self, column: &ColumnName, filter: &Predicate) -> Result<Option<Scalar>> {
+    async fn greatest(&self, column: &ColumnName, filter: &Predicate) -> Result<Greatest> {
         self.schema.require(column)?;
         let mut batches = self.rows(vec![column.clone()], filter).await?;
-        let mut greatest = None;
+        let mut greatest = Greatest::default();
         while let Some(batch) = batches.try_next().await? {
             if let Some(array) = batch.columns().first() {
-                greatest = greatest_of(array, column, greatest)?;
+                greatest.add(array, column)?;
             }
         }
         Ok(greatest)

@@ -39,6 +39,13 @@ pub(super) fn render(
     bucket_columns(sql, request, units);
     sql.text(" FROM (SELECT ");
     each(sql, &groups);
+    if request.groups_above.is_some() {
+        sql.text("SUM(\"N\") OVER (");
+        if !groups.is_empty() {
+            sql.text("PARTITION BY ").names(groups.iter().map(String::as_str));
+        }
+        sql.text(") AS \"ALL\", ");
+    }
     window_columns(sql, &groups, units);
     sql.text(" FROM (SELECT ");
     each(sql, &groups);
@@ -54,7 +61,11 @@ pub(super) fn render(
     rows(sql)?;
     sql.text(") GROUP BY ");
     each(sql, &groups);
-    sql.text("\"K\"))) GROUP BY ");
+    sql.text("\"K\"))");
+    if let Some(rows) = request.groups_above {
+        sql.text(&format!(" WHERE \"ALL\" > {rows}"));
+    }
+    sql.text(") GROUP BY ");
     each(sql, &groups);
     if has_units {
         sql.text("\"T\", ");

@@ -12,6 +12,7 @@ mod decode;
 mod describe;
 mod error;
 mod facts;
+mod greatest;
 mod histogram;
 mod session;
 mod settings;

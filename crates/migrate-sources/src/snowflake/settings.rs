@@ -119,8 +119,8 @@ impl SnowflakeSettings {
     }
 }
 
-/// Parameters that users cannot set.
-const FIXED: [&str; 2] = ["ROWS_PER_RESULTSET", "QUOTED_IDENTIFIERS_IGNORE_CASE"];
+/// Parameters that users cannot set. By the zone years, days and hours of instants are cut.
+const FIXED: [&str; 3] = ["ROWS_PER_RESULTSET", "QUOTED_IDENTIFIERS_IGNORE_CASE", "TIMEZONE"];
 
 /// Size that a part of a result is asked to have, in MB of inflated text.
 pub(super) const RESULT_CHUNK_MB: u64 = 16;
@@ -144,11 +144,13 @@ mod tests {
 
     #[test]
     fn a_parameter_that_results_depend_on_is_refused_by_name() {
-        let mut settings =
-            SnowflakeSettings::new("acme", "U", SnowflakeAuth::Password("x".into()), "W");
-        settings.session_parameters.insert("rows_per_resultset".into(), 5.into());
-        let error = settings.check_session_parameters().expect_err("refused");
-        assert!(error.to_string().contains("rows_per_resultset"), "{error}");
+        for name in ["rows_per_resultset", "TimeZone"] {
+            let mut settings =
+                SnowflakeSettings::new("acme", "U", SnowflakeAuth::Password("x".into()), "W");
+            settings.session_parameters.insert(name.into(), "5".into());
+            let error = settings.check_session_parameters().expect_err("refused");
+            assert!(error.to_string().contains(name), "{error}");
+        }
     }
 
     #[test]

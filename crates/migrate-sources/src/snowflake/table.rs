@@ -7,15 +7,16 @@ use migrate_core::arrow::array::AsArray;
 use migrate_core::value::{EpochTime, for_each_scalar};
 use migrate_core::{
     Annotations, BatchStream, Column, ColumnName, ColumnType, DeclaredKeys, Dialect, Error,
-    ErrorKind, Extent, HistogramRequest, Key, KeyHistogram, ObjectStat, Predicate, Pushdown,
-    Result, RunContext, Scalar, ScanRequest, Snapshot, SourceTable, SqlBuilder, SqlStatement,
-    TableRef, TableSchema, TableSize, closest, code, greatest_of,
+    ErrorKind, Extent, Greatest, HistogramRequest, Key, KeyHistogram, ObjectStat, Predicate,
+    Pushdown, Result, RunContext, Scalar, ScanRequest, Snapshot, SourceTable, SqlBuilder,
+    SqlStatement, TableRef, TableSchema, TableSize, closest, code,
 };
 use tokio::sync::OnceCell;
 
 use super::decode::decode;
 use super::describe::{column_comments, with_declared_types};
 use super::facts::{self, Facts};
+use super::greatest;
 use super::histogram;
 use super::session::SessionPool;
 use super::settings::RESULT_CHUNK_MB;
@@ -223,8 +224,10 @@ impl SourceTable for SnowflakeTable {
         let answer = fetch(&self.sessions, &sql.finish(), &RunContext::new()).await;
         let histograms =
             answer.and_then(|answer| histogram::read(&answer, request)).map_err(named)?;
-        // An answer without rows says nothing of its own completeness; a count has always one.
-        if histograms.is_empty() && self.count(request.filter).await? > 0 {
+        // An answer without rows says nothing of its own completeness; a count has always one. Where
+        // small groups are left out, the caller knows which ones must be there.
+        let may_be_empty = request.groups_above.is_some();
+        if histograms.is_empty() && !may_be_empty && self.count(request.filter).await? > 0 {
             return Err(named(histogram::incomplete()));
         }
         Ok(histograms)
@@ -236,12 +239,22 @@ impl SourceTable for SnowflakeTable {
 
     async fn declared_keys(&self) -> Result<DeclaredKeys> {
         let facts = self.facts().await?;
+        let mut keys = DeclaredKeys { clustering: facts.clustering.clone(), ..Default::default() };
         // A view has no size, and no keys to ask for.
-        let primary = match facts.size.rows {
-            Some(_) => facts::primary_key(&self.sessions, &self.schema).await?,
-            None => Vec::new(),
-        };
-        Ok(DeclaredKeys { primary, clustering: facts.clustering.clone() })
+        if facts.size.rows.is_some() {
+            match facts::primary_key(&self.sessions, &self.schema).await {
+                Ok(primary) => keys.primary = primary,
+                Err(error) if super::session::is_transient(&error) => return Err(error),
+                Err(error) => {
+                    tracing::warn!(table = %self.schema.table, code = %error.code(), "the primary key is not known");
+                    keys.unknown = Some(format!(
+                        "the primary key could not be asked for ({}): it is not cut by",
+                        error.code()
+                    ));
+                }
+            }
+        }
+        Ok(keys)
     }
 
     fn can_sort(&self) -> bool {
@@ -269,26 +282,16 @@ impl SourceTable for SnowflakeTable {
         Ok(annotations)
     }
 
-    async fn greatest(&self, column: &ColumnName, filter: &Predicate) -> Result<Option<Scalar>> {
-        let known = self.schema.require(column)?;
+    async fn greatest(&self, column: &ColumnName, filter: &Predicate) -> Result<Greatest> {
         let mut sql = SqlBuilder::new(Dialect::Snowflake);
-        sql.text("SELECT MAX(").name(column.as_str());
-        if matches!(known.column_type, ColumnType::Text { .. }) {
-            // By its bytes, as bounds are compared.
-            sql.text(" COLLATE ''");
-        }
-        sql.text(") AS \"GREATEST\" FROM ");
-        self.from(&mut sql);
-        only_where(&mut sql, filter)?;
-        let answer = fetch(&self.sessions, &sql.finish(), &RunContext::new())
-            .await
-            .map_err(|error| error.with("table", &self.schema.table).with("column", column))?;
-        if answer.num_rows() != 1 {
-            return Err(Error::new(code::ROW_COUNT_MISMATCH, "A greatest value did not arrive")
-                .with("table", &self.schema.table)
-                .with_hint("run again"));
-        }
-        greatest_of(answer.column(0), column, None)
+        greatest::render(&mut sql, self.schema.require(column)?, |sql| {
+            self.from(sql);
+            only_where(sql, filter)
+        })?;
+        let answer = fetch(&self.sessions, &sql.finish(), &RunContext::new()).await;
+        answer
+            .and_then(|answer| greatest::read(&answer, column))
+            .map_err(|error| error.with("table", &self.schema.table).with("column", column))
     }
 
     async fn objects(&self) -> Result<Vec<ObjectStat>> {

@@ -1,143 +1,101 @@
-//! How the rows of a table are spread over a key.
-//!
-//! The definition is here, in terms that a database can compute in one statement and that this
-//! module computes itself for sources without a query language; both must agree to the row, because
-//! the counts become the expected rows of chunks.
+//! Histograms of rows that a source has to count by itself.
 
 use std::cmp::Ordering;
-use std::num::NonZeroU64;
 
 use arrow::array::RecordBatch;
 
+use super::{Buckets, HistogramRequest, KeyBucket, KeyHistogram};
 use crate::error::{Error, ErrorKind, Result};
 use crate::key::Key;
-use crate::predicate::Predicate;
 use crate::value::{CalendarUnit, Scalar, for_each_scalar};
 
-/// Where buckets may begin.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Buckets {
-    /// At any key: the bucket of a key is the number of rows before it, divided by the depth and
-    /// rounded down.
-    #[default]
-    Even,
-    /// At days, for dates: each key is in the longest of its year, month and day that has at most
-    /// `depth` rows.
-    Days,
-    /// The same for times down to the hour; the rows of an hour with more are in even buckets
-    /// within it.
-    Hours,
-    /// At each start of a unit in which there are rows, however many they are: for strategies that
-    /// follow the calendar and not the rows.
-    Each(CalendarUnit),
+/// Entries that are kept before equal ones are put together.
+const LOOSE_ENTRIES: usize = 1 << 16;
+
+/// Counts rows batch by batch. What it holds grows with the distinct keys, not with the rows: about
+/// 100 bytes for each.
+#[derive(Debug)]
+pub struct RowCounter<'a> {
+    request: HistogramRequest<'a>,
+    entries: Vec<Entry>,
+    /// Entries at which equal ones are put together again.
+    limit: usize,
 }
 
-impl Buckets {
-    /// The units of the calendar from which the rows choose, the longest first.
-    pub const fn units(self) -> &'static [CalendarUnit] {
-        use CalendarUnit::{Day, Hour, Month, Year};
-        match self {
-            Self::Even | Self::Each(_) => &[],
-            Self::Days => &[Year, Month, Day],
-            Self::Hours => &[Year, Month, Day, Hour],
-        }
-    }
-}
-
-/// Which histograms are wanted.
-#[derive(Debug, Clone, Copy)]
-#[non_exhaustive]
-pub struct HistogramRequest<'a> {
-    /// Keys whose every combination of values gets a histogram of its own; none for one over all.
-    pub within: &'a [Key],
-    /// The key.
-    pub key: &'a Key,
-    /// Where buckets may begin.
-    pub buckets: Buckets,
-    /// Most rows of a bucket, unless there are ties: all rows of one key are in one bucket.
-    pub depth_rows: NonZeroU64,
-    /// Which rows.
-    pub filter: &'a Predicate,
-}
-
-impl<'a> HistogramRequest<'a> {
-    /// One histogram of all rows, in even buckets.
-    pub fn new(key: &'a Key, depth_rows: NonZeroU64) -> Self {
-        Self { within: &[], key, buckets: Buckets::Even, depth_rows, filter: &Predicate::All }
+impl<'a> RowCounter<'a> {
+    /// Has counted nothing yet.
+    pub fn new(request: HistogramRequest<'a>) -> Self {
+        Self { request, entries: Vec::new(), limit: LOOSE_ENTRIES }
     }
 
-    /// Asks for a histogram for each combination of values of these keys.
-    #[must_use]
-    pub fn within(mut self, keys: &'a [Key]) -> Self {
-        self.within = keys;
-        self
-    }
-
-    /// Sets where buckets may begin.
-    #[must_use]
-    pub fn with_buckets(mut self, buckets: Buckets) -> Self {
-        self.buckets = buckets;
-        self
-    }
-
-    /// Sets which rows are counted.
-    #[must_use]
-    pub fn with_filter(mut self, filter: &'a Predicate) -> Self {
-        self.filter = filter;
-        self
-    }
-
-    /// Counts rows that are at hand, already filtered: for sources without a query language.
+    /// Counts the rows of a batch, which the filter of the request has let through.
     ///
     /// # Errors
     ///
     /// `SchemaMismatch` for a batch without the columns of the keys, `Unsupported` for columns that
     /// have no order.
-    pub fn count(&self, rows: &[RecordBatch]) -> Result<Vec<KeyHistogram>> {
-        let mut sorted = Vec::new();
-        for batch in rows {
-            let mut groups = vec![Vec::new(); batch.num_rows()];
-            for key in self.within {
-                let values = scalars(batch, key)?;
-                groups
-                    .iter_mut()
-                    .zip(values)
-                    .for_each(|(group, value)| group.push(key.read(value)));
-            }
-            for (group, value) in groups.into_iter().zip(scalars(batch, self.key)?) {
-                let is_null = value.is_none();
-                sorted.push(Row { group, key: self.key.read(value), is_null });
-            }
+    pub fn add(&mut self, batch: &RecordBatch) -> Result<()> {
+        let mut groups = vec![Vec::new(); batch.num_rows()];
+        for key in self.request.within {
+            let values = scalars(batch, key)?;
+            groups.iter_mut().zip(values).for_each(|(group, value)| group.push(key.read(value)));
         }
-        sorted.sort_by(|left, right| {
-            let groups = left.group.iter().zip(&right.group);
-            groups
-                .map(|(left, right)| nulls_last(left.as_ref(), right.as_ref()))
-                .find(|order| order.is_ne())
-                .unwrap_or_else(|| nulls_last(left.key.as_ref(), right.key.as_ref()))
-        });
-        Ok(sorted
-            .chunk_by(|left, right| left.group == right.group)
-            .map(|rows| self.histogram(rows))
-            .collect())
+        let key = self.request.key;
+        for (group, value) in groups.into_iter().zip(scalars(batch, key)?) {
+            let is_null = value.is_none();
+            self.entries.push(Entry { group, key: key.read(value), is_null, rows: 1 });
+        }
+        if self.entries.len() >= self.limit {
+            self.put_together();
+            self.limit = LOOSE_ENTRIES.max(self.entries.len() * 2);
+        }
+        Ok(())
     }
 
-    /// Of the rows of one group, in order.
-    fn histogram(&self, rows: &[Row]) -> KeyHistogram {
-        let present = rows.partition_point(|row| row.key.is_some());
-        let (keyed, keyless) = rows.split_at(present);
+    /// The histograms, in the order of the values that they are taken within.
+    pub fn finish(mut self) -> Vec<KeyHistogram> {
+        self.put_together();
+        self.entries
+            .chunk_by(|left, right| left.order_of_groups(right).is_eq())
+            .filter(|entries| {
+                let rows: u64 = entries.iter().map(|entry| entry.rows).sum();
+                self.request.groups_above.is_none_or(|least| rows > least.get())
+            })
+            .map(|entries| self.histogram(entries))
+            .collect()
+    }
+
+    /// Sorts, and makes one entry of equal ones.
+    fn put_together(&mut self) {
+        self.entries.sort_unstable_by(Entry::order);
+        self.entries.dedup_by(|later, kept| {
+            let is_equal = kept.order(later).is_eq();
+            if is_equal {
+                kept.rows += later.rows;
+            }
+            is_equal
+        });
+    }
+
+    /// Of the entries of one group, in order.
+    fn histogram(&self, entries: &[Entry]) -> KeyHistogram {
+        let present = entries.partition_point(|entry| entry.key.is_some());
+        let (keyed, keyless) = entries.split_at(present);
+        let unreadable = keyless.iter().filter(|entry| !entry.is_null);
         let mut histogram = KeyHistogram {
-            within: rows.first().map(|row| row.group.clone()).unwrap_or_default(),
-            nulls: keyless.len() as u64,
-            unreadable: keyless.iter().filter(|row| !row.is_null).count() as u64,
+            within: entries.first().map(|entry| entry.group.clone()).unwrap_or_default(),
+            nulls: keyless.iter().map(|entry| entry.rows).sum(),
+            unreadable: unreadable.map(|entry| entry.rows).sum(),
             buckets: Vec::new(),
         };
         let runs: Vec<Run<'_>> = keyed
-            .chunk_by(|left, right| left.key == right.key)
-            .filter_map(|ties| Some((ties.first()?.key.as_ref()?, ties.len() as u64)))
-            .map(|(key, rows)| Run { key, rows })
+            .chunk_by(|left, right| left.order_of_keys(right).is_eq())
+            .filter_map(|ties| {
+                let rows = ties.iter().map(|entry| entry.rows).sum();
+                Some(Run { key: ties.first()?.key.as_ref()?, rows })
+            })
             .collect();
-        match self.buckets {
+        match self.request.buckets {
             Buckets::Each(unit) => {
                 let starts =
                     runs.chunk_by(|left, right| unit.start(left.key) == unit.start(right.key));
@@ -167,7 +125,7 @@ impl<'a> HistogramRequest<'a> {
             let rows = together.iter().map(|run| run.rows).sum();
             let start = together.first().and_then(|run| unit.start(run.key));
             match start {
-                Some(first) if rows <= self.depth_rows.get() => {
+                Some(first) if rows <= self.request.depth_rows.get() => {
                     into.push(KeyBucket { first, rows, is_single: false });
                 }
                 start => self.divide(together, finer, start.as_ref(), into),
@@ -179,8 +137,8 @@ impl<'a> HistogramRequest<'a> {
         let mut last = None;
         let mut rank = 0;
         for run in runs {
-            let is_single = run.rows > self.depth_rows.get();
-            let number = Some((rank / self.depth_rows, is_single));
+            let is_single = run.rows > self.request.depth_rows.get();
+            let number = Some((rank / self.request.depth_rows, is_single));
             match into.last_mut() {
                 Some(bucket) if number == last => bucket.rows += run.rows,
                 _ => {
@@ -194,12 +152,30 @@ impl<'a> HistogramRequest<'a> {
     }
 }
 
-/// One row, as far as it is counted.
-struct Row {
+/// Rows that are alike, as far as they are counted.
+#[derive(Debug)]
+struct Entry {
     group: Vec<Option<Scalar>>,
     key: Option<Scalar>,
     /// Whether the column itself is NULL.
     is_null: bool,
+    rows: u64,
+}
+
+impl Entry {
+    fn order(&self, other: &Self) -> Ordering {
+        self.order_of_groups(other)
+            .then_with(|| self.order_of_keys(other))
+            .then_with(|| self.is_null.cmp(&other.is_null))
+    }
+
+    fn order_of_groups(&self, other: &Self) -> Ordering {
+        Scalar::compare_lists(&self.group, &other.group)
+    }
+
+    fn order_of_keys(&self, other: &Self) -> Ordering {
+        Scalar::compare_nulls_last(self.key.as_ref(), other.key.as_ref())
+    }
 }
 
 /// A key and its rows.
@@ -221,48 +197,9 @@ fn scalars(batch: &RecordBatch, key: &Key) -> Result<Vec<Option<Scalar>>> {
     Ok(values)
 }
 
-/// Keys of one column are of one kind, so they have an order.
-fn nulls_last(left: Option<&Scalar>, right: Option<&Scalar>) -> Ordering {
-    match (left, right) {
-        (Some(left), Some(right)) => left.compare(right).unwrap_or(Ordering::Equal),
-        (left, right) => left.is_none().cmp(&right.is_none()),
-    }
-}
-
-/// Rows per range of a key.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct KeyHistogram {
-    /// The values of the keys that it is taken within, in their order.
-    pub within: Vec<Option<Scalar>>,
-    /// Rows without a key.
-    pub nulls: u64,
-    /// Those of them whose column is not NULL: texts that hold no number.
-    pub unreadable: u64,
-    /// Ascending; each reaches from its first key up to the next bucket's.
-    pub buckets: Vec<KeyBucket>,
-}
-
-impl KeyHistogram {
-    /// All rows.
-    pub fn row_count(&self) -> u64 {
-        self.nulls + self.buckets.iter().map(|bucket| bucket.rows).sum::<u64>()
-    }
-}
-
-/// One bucket of a [`KeyHistogram`].
-#[derive(Debug, Clone, PartialEq)]
-pub struct KeyBucket {
-    /// Where it begins: at its smallest key, or, if it has several keys, at the unit of the calendar
-    /// in which they lie.
-    pub first: Scalar,
-    /// Rows in it.
-    pub rows: u64,
-    /// Whether all of them have one key, which has more rows than the depth.
-    pub is_single: bool,
-}
-
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU64;
     use std::sync::Arc;
 
     use arrow::array::{ArrayRef, Date32Array, Int64Array, TimestampMicrosecondArray};
@@ -294,7 +231,7 @@ mod tests {
         let key = "k".into();
         let found = HistogramRequest::new(&key, depth(2)).count(&[rows]).expect("counts");
         assert_eq!(found.len(), 1);
-        assert_eq!((found[0].nulls, found[0].unreadable, found[0].row_count()), (1, 0, 9));
+        assert_eq!((found[0].nulls, found[0].unreadable), (1, 0));
         let expected = [
             bucket("1", 1, false),
             bucket("2", 4, true),
@@ -362,5 +299,36 @@ mod tests {
         let groups: Vec<_> = found.iter().map(|one| (one.within.clone(), one.nulls)).collect();
         assert_eq!(groups, [(vec![Some(3.into())], 0), (vec![Some(7.into())], 0), (vec![None], 1)]);
         assert_eq!(buckets(&found[1]), [bucket("1", 1, false), bucket("2", 1, false)]);
+    }
+
+    #[test]
+    fn only_groups_above_the_wanted_rows_are_told_of() {
+        let outer = Arc::new(Int64Array::from(vec![Some(7), None, Some(7), None, Some(3), None]));
+        let inner =
+            Arc::new(Int64Array::from(vec![Some(2), Some(9), Some(1), None, Some(5), None]));
+        let rows = batch([("o", outer), ("i", inner)]);
+        let (within, key) = (["o".into()], "i".into());
+        let request = HistogramRequest::new(&key, depth(1)).within(&within);
+        for (above, expected) in [(1, vec![Some(7.into()), None]), (2, vec![None]), (3, vec![])] {
+            let request = request.with_groups_above(Some(depth(above)));
+            let found = request.count(std::slice::from_ref(&rows)).expect("counts");
+            let groups: Vec<_> = found.into_iter().flat_map(|one| one.within).collect();
+            assert_eq!(groups, expected, "more than {above}");
+        }
+    }
+
+    #[test]
+    fn what_is_held_grows_with_the_keys_and_not_with_the_rows() {
+        let keys = (0..10_000).map(|row| (row % 8 > 0).then_some(row % 8));
+        let rows = batch([("k", Arc::new(keys.collect::<Int64Array>()))]);
+        let key = "k".into();
+        let mut counter = RowCounter::new(HistogramRequest::new(&key, depth(1)));
+        for _ in 0..40 {
+            counter.add(&rows).expect("counts");
+            assert!(counter.entries.len() <= LOOSE_ENTRIES + 10_000);
+        }
+        let found = counter.finish();
+        assert_eq!((found[0].nulls, found[0].buckets.len()), (50_000, 7));
+        assert!(found[0].buckets.iter().all(|bucket| bucket.rows == 50_000 && bucket.is_single));
     }
 }
