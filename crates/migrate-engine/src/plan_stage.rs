@@ -237,7 +237,7 @@ async fn store(set: &[&mut Planned]) -> Result<Vec<TablePlan>> {
         .collect();
     match set.first() {
         Some(one) => {
-            steadily!(one.table.status.save_plans(&new))
+            steadily!(one.table.outage, one.table.status.save_plans(&new))
         }
         None => Ok(Vec::new()),
     }

@@ -30,7 +30,7 @@ impl Migration {
     /// When a ledger cannot be read; what cannot be brought back is in the answer, the rest comes.
     pub async fn repair(&self, cx: &RunContext) -> Result<Vec<Repaired>> {
         let mut repaired = Vec::new();
-        for ledger in self.ledgers() {
+        for ledger in self.ledgers(cx) {
             let Some(sink) = self.sink_beside(&ledger.store) else { continue };
             let left = cx.unless_cancelled(ledger.store.left_aside(None, None)).await?;
             // Foreign keys need the unique constraints of both tables.

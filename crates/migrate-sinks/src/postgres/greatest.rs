@@ -38,7 +38,7 @@ pub(super) async fn greatest(
     sql.text("select ").text(before).name(column.as_str()).text(after);
     sql.text(" as greatest from ").table(table);
     let text: Option<String> = bound(&sql.finish())
-        .fetch_one(database.pool())
+        .fetch_one(&mut *database.acquire().await?)
         .await
         .and_then(|row| row.try_get("greatest"))
         .map_err(|cause| {

@@ -19,6 +19,10 @@ use super::write::apply_record;
 /// later reader of the table waits behind it.
 const LOCK_TIMEOUT: &str = "set local lock_timeout = '3s'";
 
+/// On disk before any chunk is copied: were it lost in a crash of the server that this process
+/// survives, a later run would empty the table again, with all that was loaded meanwhile.
+const DURABLE: &str = "set local synchronous_commit = on";
+
 const LOCK_NOT_AVAILABLE: &str = "55P03";
 const REFERENCED: &str = "0A000";
 
@@ -63,6 +67,7 @@ async fn make_ready(
     let mut session = Session::open(database).await?;
     let mut tx = session.begin().await.map_err(failed)?;
     sqlx::query(LOCK_TIMEOUT).execute(&mut *tx).await.map_err(failed)?;
+    sqlx::query(DURABLE).execute(&mut *tx).await.map_err(failed)?;
     // First, so that a second process waits for this row and not with an exclusive lock for COPYs.
     apply_record(&mut tx, record, database.domain(), &WriteSummary::default()).await?;
     // Foreign keys first: they hold on to unique constraints.
@@ -140,7 +145,7 @@ async fn lock_holders(database: &Database, plan: &LoadPlan) -> Result<Vec<Holder
     )
     .bind(&schemas)
     .bind(&tables)
-    .fetch_all(database.pool())
+    .fetch_all(&mut *database.acquire().await?)
     .await
     .map_err(failed)?;
     rows.iter()
@@ -156,11 +161,7 @@ async fn lock_holders(database: &Database, plan: &LoadPlan) -> Result<Vec<Holder
 }
 
 async fn end_session(database: &Database, holder: &Holder) -> Result<()> {
-    sqlx::query("select pg_terminate_backend($1)")
-        .bind(holder.pid)
-        .execute(database.pool())
-        .await
-        .map_err(|cause| classify("Cannot end a stale session of this tool", cause))?;
+    database.end_session(holder.pid).await?;
     tracing::warn!(
         pid = holder.pid,
         "ended a session that a superseded run had left on the target"

@@ -126,7 +126,7 @@ impl Settling<'_> {
         sql.value(&limit.into()).text(" end as has_more from pg_class c where c.oid = ");
         sql.value(&self.loaded.oid.into()).text("::bigint::oid");
         bound(&sql.finish())
-            .fetch_one(self.database.pool())
+            .fetch_one(&mut *self.database.acquire().await?)
             .await
             .and_then(|row| row.try_get("has_more"))
             .map_err(failed)

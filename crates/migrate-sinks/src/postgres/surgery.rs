@@ -11,7 +11,7 @@ use migrate_core::{
 };
 use migrate_postgres::{Database, sqlx};
 use sqlx::postgres::PgRow;
-use sqlx::{PgConnection, Row};
+use sqlx::{Connection, PgConnection, Row};
 
 use super::catalog::catalog;
 use super::in_database;
@@ -75,7 +75,8 @@ pub(super) async fn capture(
     keys: &[ColumnName],
 ) -> Result<Vec<SetAside>> {
     let failed = |cause| catalog(cause, table);
-    let mut tx = database.pool().begin().await.map_err(failed)?;
+    let mut connection = database.acquire().await?;
+    let mut tx = connection.begin().await.map_err(failed)?;
     sqlx::query(QUALIFIED).execute(&mut *tx).await.map_err(failed)?;
     let foreign_keys = rows(&mut tx, FOREIGN_KEYS, oid).await.map_err(failed)?;
     let indexes = rows(&mut tx, INDEXES, oid).await.map_err(failed)?;

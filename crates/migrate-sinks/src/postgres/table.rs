@@ -19,6 +19,7 @@ use super::merge::Merge;
 use super::row_keys::RowKeys;
 use super::session::Session;
 use super::settle::Settling;
+use super::waiting::AtWork;
 use super::{greatest, prepare, restore, write};
 
 /// A target table with its types.
@@ -61,6 +62,10 @@ impl PgSinkTable {
             |key: &&ColumnName| self.loaded.schema.column(key).is_none_or(|column| column.nullable);
         let apart = self.keys.takes_nulls_apart(keys);
         keys.iter().filter(may_be_null).filter(|_| apart).collect()
+    }
+
+    fn at_work<'a>(&'a self, session: &Session, cx: &'a RunContext) -> AtWork<'a> {
+        AtWork { database: &self.database, pid: session.pid(), table: self.name(), cx }
     }
 
     fn beside<'a>(&'a self, plan: &'a LoadPlan) -> Option<Beside<'a>> {
@@ -123,7 +128,7 @@ impl SinkTable for PgSinkTable {
         let failed =
             |cause| classify("Cannot look into the target table", cause).with("table", self.name());
         bound(&sql.finish())
-            .fetch_one(self.database.pool())
+            .fetch_one(&mut *self.database.acquire().await?)
             .await
             .and_then(|row| row.try_get("empty"))
             .map_err(failed)
@@ -142,7 +147,7 @@ impl SinkTable for PgSinkTable {
                and k.conparentid = 0",
         )
         .bind(self.loaded.oid)
-        .fetch_all(self.database.pool())
+        .fetch_all(&mut *self.database.acquire().await?)
         .await
         .map_err(|cause| catalog(cause, self.name()))?;
         rows.iter()
@@ -204,9 +209,10 @@ impl SinkTable for PgSinkTable {
             merge,
             record,
         };
-        let mut session = Session::open(&self.database).await?;
         // Leaving early drops the session, which closes its connection: the server rolls back.
-        let summary = cx.unless_cancelled(transfer.run(&mut session, batches)).await?;
+        let mut session = Session::open(&self.database).await?;
+        let at_work = self.at_work(&session, cx);
+        let summary = at_work.unless_cancelled(transfer.run(&mut session, batches)).await?;
         session.give_back();
         Ok(summary)
     }
@@ -219,14 +225,15 @@ impl SinkTable for PgSinkTable {
     ) -> Result<()> {
         let Some(beside) = self.beside(plan) else { return Ok(()) };
         let mut session = Session::open(&self.database).await?;
+        let at_work = self.at_work(&session, cx);
         let publishing = beside.publish(&mut session, record, self.database.domain());
-        cx.unless_cancelled(publishing).await?;
+        at_work.unless_cancelled(publishing).await?;
         session.give_back();
         Ok(())
     }
 
     async fn restore(&self, object: &SetAside, cx: &RunContext) -> Result<()> {
-        cx.unless_cancelled(restore::restore(&self.database, object)).await
+        cx.unless_cancelled(restore::restore(&self.database, object, cx)).await
     }
 
     async fn finish(&self, _plan: &LoadPlan, cx: &RunContext) -> Result<()> {
@@ -234,13 +241,15 @@ impl SinkTable for PgSinkTable {
         sql.text("analyze ").table(self.name());
         let statement = sql.finish();
         let mut session = Session::open(&self.database).await?;
-        cx.unless_cancelled(async {
-            execute(&mut session, &statement).await.map_err(|cause| {
-                classify("Cannot refresh the planner's statistics", cause)
-                    .with("table", self.name())
+        let at_work = self.at_work(&session, cx);
+        at_work
+            .unless_cancelled(async {
+                execute(&mut session, &statement).await.map_err(|cause| {
+                    classify("Cannot refresh the planner's statistics", cause)
+                        .with("table", self.name())
+                })
             })
-        })
-        .await?;
+            .await?;
         session.give_back();
         Ok(())
     }
