@@ -71,7 +71,8 @@ async fn sessions_that_an_administrator_ends_are_replaced() {
 async fn a_copy_that_somebody_cancels_is_tried_again_and_says_so() {
     let world = world(|_| {}).await;
     let child = world.start(&[]);
-    let copying = format!("select count(*) > 0 from {OURS} and query like 'copy %' and state = 'active'");
+    let copying =
+        format!("select count(*) > 0 from {OURS} and query like 'copy %' and state = 'active'");
     let child = until(&world, child, &copying).await;
     world
         .execute(&format!(
@@ -98,46 +99,79 @@ async fn an_index_build_that_somebody_cancels_is_begun_again() {
     let child = world.start(&[]);
     let child = until(&world, child, &chunks_completed(20)).await;
     let writer = world.hold("begin; lock table orders in row exclusive mode").await;
-    let child = match world.text("select count(*)::text from pg_indexes where indexname = 'by_name'").await {
-        Some(count) if count == "0" => until(&world, child, &waits("create index")).await,
-        // The build was faster than the lock: nothing is left to cancel.
-        _ => child,
-    };
+    let child =
+        match world.text("select count(*)::text from pg_indexes where indexname = 'by_name'").await
+        {
+            Some(count) if count == "0" => until(&world, child, &waits("create index")).await,
+            // The build was faster than the lock: nothing is left to cancel.
+            _ => child,
+        };
     world
-        .execute(&format!("select pg_cancel_backend(pid) from {OURS} and query ilike 'create index%'"))
+        .execute(&format!(
+            "select pg_cancel_backend(pid) from {OURS} and query ilike 'create index%'"
+        ))
         .await;
     drop(writer);
     holds_exactly_the_source(&world, &ended(child).await).await;
     assert_eq!(world.count("pg_indexes where indexname = 'by_name'").await, 1);
 }
 
-#[tokio::test]
-async fn a_full_disk_is_waited_for_and_the_operator_told() {
-    let world = world(|_| {}).await;
+/// A target whose disk is full until it is told otherwise, by an error that quotes a cell.
+async fn full_disk(world: &World) {
     world
         .execute(
-            "create function full() returns trigger language plpgsql as $$ begin \
-             if current_setting('is.full', true) = 'yes' then \
+            "create function disk() returns trigger language plpgsql as $$ begin \
+             if current_setting('disk.full', true) = 'yes' then \
              raise exception 'could not extend file for %', new.name using errcode = '53100'; \
              end if; return new; end $$",
         )
         .await;
-    world.execute("create trigger full before insert on orders for each row execute function full()").await;
+    world
+        .execute("create trigger disk before insert on orders for each row execute function disk()")
+        .await;
+    set_full(world, "yes").await;
+}
+
+async fn set_full(world: &World, is_full: &str) {
     let database = world.database_name();
-    world.execute(&format!("alter database {database} set is.full = 'yes'")).await;
+    world.execute(&format!("alter database {database} set disk.full = '{is_full}'")).await;
+    // What was told to a session holds until it ends.
+    world.execute(&format!("select pg_terminate_backend(pid) from {OURS}")).await;
+}
+
+#[tokio::test]
+async fn a_full_disk_is_waited_for_and_the_operator_told() {
+    let world = world(|_| {}).await;
+    full_disk(&world).await;
     let child = world.start(&[]);
     let full = format!(
         "select count(*) > 0 from {ITEMS} where retry_count > 0 and error_code = 'resource_exhausted'"
     );
     let child = until(&world, child, &full).await;
     assert_eq!(world.count("orders").await, 0);
-    world.execute(&format!("alter database {database} set is.full = 'no'")).await;
-    // What was told to one session holds until it ends.
-    world.execute(&format!("select pg_terminate_backend(pid) from {OURS}")).await;
+    set_full(&world, "no").await;
     let ended = ended(child).await;
     assert!(ended.stderr.contains("fix: free disk space on the server"), "{}", ended.stderr);
     assert!(!ended.stderr.contains("order 1"), "a cell is in the log: {}", ended.stderr);
     holds_exactly_the_source(&world, &ended).await;
+}
+
+#[tokio::test]
+async fn a_disk_that_stays_full_ends_the_run_after_its_tries_which_the_store_counts() {
+    let world = world(|table| table["max_retry_attempts"] = json!(2)).await;
+    full_disk(&world).await;
+    let failed = world.run(&[]).await;
+    assert_eq!(failed.code, Some(1), "{}", failed.stderr);
+    assert!(failed.stderr.contains("fix: free disk space on the server"), "{}", failed.stderr);
+    assert_eq!(world.count("orders").await, 0);
+    let tries = format!(
+        "select string_agg(distinct status || ' ' || retry_count || ' ' || error_code, ', ') \
+         from {ITEMS} where kind = 'chunk'"
+    );
+    assert_eq!(world.text(&tries).await.as_deref(), Some("failed 2 resource_exhausted"));
+    set_full(&world, "no").await;
+    let again = world.run(&[]).await;
+    holds_exactly_the_source(&world, &again).await;
 }
 
 #[tokio::test]
@@ -168,8 +202,8 @@ async fn a_lock_of_somebody_else_is_waited_for_visibly_and_the_wait_can_be_inter
     let mut child = until(&world, child, &chunks_completed(2)).await;
     let holder =
         world.hold("set lock_timeout = 0; begin; lock table orders in access exclusive mode").await;
-    let said = until_said(&mut child, "waits for a lock that pid ").await;
-    assert!(said.contains("to end it: select pg_terminate_backend("), "{said}");
+    let said = until_said(&mut child, "to end it: select pg_terminate_backend(").await;
+    assert!(said.contains("[orders] waits for a lock that pid "), "{said}");
     signal(&child, "INT").await;
     let paused = ended(child).await;
     assert_eq!(paused.code, Some(5), "{}", paused.stderr);
@@ -180,6 +214,16 @@ async fn a_lock_of_somebody_else_is_waited_for_visibly_and_the_wait_can_be_inter
     holder.close().await.expect("lets go");
     let again = world.run(&[]).await;
     holds_exactly_the_source(&world, &again).await;
+}
+
+#[tokio::test]
+async fn a_lock_that_keeps_the_plan_waiting_is_told_too() {
+    let world = world(|_| {}).await;
+    let holder = world.hold("begin; lock table orders in access exclusive mode").await;
+    let mut child = world.start(&[]);
+    until_said(&mut child, "waits for a lock that pid ").await;
+    holder.close().await.expect("lets go");
+    holds_exactly_the_source(&world, &ended(child).await).await;
 }
 
 #[tokio::test]
@@ -201,7 +245,8 @@ async fn a_plan_that_loses_its_sessions_is_made_or_the_same_command_makes_it() {
     let world = world(|_| {}).await;
     world.double.knobs().set_latency(RequestKind::Query, Duration::from_millis(300));
     let child = world.start(&[]);
-    let planning = "select count(*) > 0 from migration_status.migration_table_status where plan is null";
+    let planning =
+        "select count(*) > 0 from migration_status.migration_table_status where plan is null";
     let child = until(&world, child, planning).await;
     world.execute(&format!("select pg_terminate_backend(pid) from {OURS}")).await;
     let first = ended(child).await;
@@ -280,12 +325,12 @@ async fn commits_that_are_lost_before_rows_are_shown_are_made_again_first() {
     let child = until(&world, child, &waits("lock table")).await;
     // What a crash of the server leaves when it takes the last commits along: the rows of a chunk,
     // its completion, and every later lease are gone.
-    let beside = world.text("select 'migrate_beside_' || 'orders'::regclass::oid").await.expect("a name");
+    let beside =
+        world.text("select 'migrate_beside_' || 'orders'::regclass::oid").await.expect("a name");
     let lost = format!(
         "with rows as (delete from {beside} where id between 700 and 799), \
          chunk as (update {ITEMS} set status = 'pending', lease_token = null, lease_until = null \
-                   where kind = 'chunk' and item_id = (select min(item_id) from {ITEMS} \
-                         where kind = 'chunk' and extent::text like '%700%') returning table_id), \
+                   where kind = 'chunk' and item_id = 7), \
          lease as (update {ITEMS} set status = 'pending', lease_token = null, lease_until = null \
                    where kind = 'publish') \
          update migration_status.migration_table_status \

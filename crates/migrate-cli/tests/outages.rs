@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use migrate_postgres::sqlx::{self, Executor, PgConnection};
 use postgres_sandbox::{Error, Server, ServerOptions, TestDatabase, TestServer};
 use serde_json::{Value as Json, json};
 use snowflake_double::{Double, RequestKind};
@@ -84,21 +85,33 @@ fn chunks_completed(least: u32) -> String {
     format!("select count(*) >= {least} from {ITEMS} where kind = 'chunk' and status = 'completed'")
 }
 
-/// Asynchronous commits stay in memory for as long as they can.
+/// Nothing but commits that ask for it makes this server write its log, once its log writer is
+/// stopped.
 fn forgetful() -> ServerOptions {
-    ServerOptions::new()
-        .setting("wal_writer_delay", "10s")
-        .setting("wal_writer_flush_after", "1GB")
-        .setting("autovacuum", "off")
+    ServerOptions::new().setting("bgwriter_lru_maxpages", "0").setting("autovacuum", "off")
+}
+
+/// From now on asynchronous commits stay in the memory of the server.
+async fn stop_log_writer(world: &World) {
+    let pid = "select pid::text from pg_stat_activity where backend_type = 'walwriter'";
+    let pid = world.text(pid).await.expect("runs");
+    let stopped = tokio::process::Command::new("kill").args(["-STOP", &pid]).status().await;
+    assert!(stopped.expect("kill is there").success());
+}
+
+async fn crash_and_restart(outage: &mut Outage) {
+    outage.server(|server| server.stop_now().and_then(|()| server.restart())).await;
 }
 
 #[tokio::test]
 async fn commits_that_a_crash_of_the_server_took_along_are_found_and_made_again() {
     let mut outage = Outage::new(forgetful(), |_| {}).await;
     let child = outage.world.start(&[]);
-    let child = outage.until(child, &chunks_completed(4)).await;
+    let child = outage.until(child, &chunks_completed(3)).await;
+    stop_log_writer(&outage.world).await;
+    let child = outage.until(child, &chunks_completed(7)).await;
     let before = outage.completed_chunks().await;
-    outage.server(|server| server.stop_now().and_then(|()| server.restart())).await;
+    crash_and_restart(&mut outage).await;
     let after = outage.completed_chunks().await;
     assert!(after < before, "{before} chunks were committed, {after} are left: none was lost");
     let ended = ended(child).await;
@@ -114,9 +127,10 @@ async fn a_crash_right_after_emptying_neither_brings_old_rows_back_nor_empties_t
     let prepared = format!(
         "select coalesce(bool_and(status = 'completed'), false) from {ITEMS} where kind = 'prepare'"
     );
+    stop_log_writer(&outage.world).await;
     let child = outage.world.start(&[]);
     let child = outage.until(child, &prepared).await;
-    outage.server(|server| server.stop_now().and_then(|()| server.restart())).await;
+    crash_and_restart(&mut outage).await;
     assert_eq!(outage.world.count("orders where id < 0").await, 0, "emptied for good");
     outage.world.double.knobs().set_latency(RequestKind::Chunk, Duration::from_millis(10));
     let ended = ended(child).await;
@@ -153,24 +167,36 @@ async fn a_server_that_is_gone_for_good_ends_the_run_which_the_same_command_goes
     outage.holds_exactly_the_source(&again).await;
 }
 
+/// Makes sessions that begin from now on read only, or no more, through one that began before.
+async fn read_only(session: &mut PgConnection, on: bool) {
+    let statement = if on {
+        "do $$ begin execute format('alter database %I set default_transaction_read_only = on', \
+         current_database()); end $$"
+    } else {
+        "do $$ begin execute format('alter database %I set default_transaction_read_only = off', \
+         current_database()); end $$"
+    };
+    session.execute(statement).await.expect(statement);
+}
+
 #[tokio::test]
 async fn a_server_that_only_reads_for_a_while_is_waited_for() {
     let outage = Outage::new(ServerOptions::new(), |_| {}).await;
-    let world = &outage.world;
-    let database = world.database_name();
-    let child = world.start(&[]);
+    let mut administrator = outage.world.hold("select").await;
+    let child = outage.world.start(&[]);
     let child = outage.until(child, &chunks_completed(3)).await;
-    world.execute(&format!("alter database {database} set default_transaction_read_only = on")).await;
-    world.execute(&format!("select pg_terminate_backend(pid) from {OURS} and pid <> pg_backend_pid()")).await;
-    // Sessions of the test are named alike; those that began after this are the program's.
+    read_only(&mut administrator, true).await;
+    let ended_all = format!("select count(pg_terminate_backend(pid)) from {OURS}");
+    administrator.execute(sqlx::AssertSqlSafe(ended_all)).await.expect("ends them");
     let before = outage.completed_chunks().await;
+    // A new session of the program has been refused to write.
     let refused = format!(
-        "select count(*) > 0 from {OURS} and pid <> pg_backend_pid() \
-         and query like '%migration_work_items%' and state = 'idle'"
+        "select count(*) > 0 from {OURS} and query like '%migration_work_items%' \
+         and query not like 'select %' and state = 'idle' and pid <> pg_backend_pid()"
     );
     let child = outage.until(child, &refused).await;
     assert_eq!(outage.completed_chunks().await, before, "nothing was written meanwhile");
-    world.execute(&format!("alter database {database} set default_transaction_read_only = off")).await;
+    read_only(&mut administrator, false).await;
     let ended = ended(child).await;
     assert!(ended.stderr.contains("the server only reads"), "{}", ended.stderr);
     outage.holds_exactly_the_source(&ended).await;
@@ -179,13 +205,12 @@ async fn a_server_that_only_reads_for_a_while_is_waited_for() {
 #[tokio::test]
 async fn a_server_that_only_reads_from_the_start_is_named_with_the_next_step() {
     let outage = Outage::new(ServerOptions::new(), |_| {}).await;
-    let world = &outage.world;
-    let database = world.database_name();
-    world.execute(&format!("alter database {database} set default_transaction_read_only = on")).await;
-    let refused = world.run(&[]).await;
+    let mut administrator = outage.world.hold("select").await;
+    read_only(&mut administrator, true).await;
+    let refused = outage.world.run(&[]).await;
     assert_eq!(refused.code, Some(4), "{}", refused.stderr);
     assert!(refused.stderr.contains("fix: the server only reads"), "{}", refused.stderr);
-    world.execute(&format!("alter database {database} set default_transaction_read_only = off")).await;
-    let ended = world.run(&[]).await;
+    read_only(&mut administrator, false).await;
+    let ended = outage.world.run(&[]).await;
     outage.holds_exactly_the_source(&ended).await;
 }

@@ -23,7 +23,8 @@ async fn a_load_over_a_verified_connection_and_none_over_another_one() {
     let key = KeyPair::generate().expect("a key");
     let params = CertificateParams::new(vec!["localhost".to_owned()]).expect("a name");
     let certificate = params.signed_by(&key, &authority).expect("signs");
-    let (certificate, key) = (write("s.crt", &certificate.pem()), write("s.key", &key.serialize_pem()));
+    let (certificate, key) =
+        (write("s.crt", &certificate.pem()), write("s.key", &key.serialize_pem()));
     let options = ServerOptions::new().tls(certificate, key);
     let server = tokio::task::spawn_blocking(|| TestServer::private(options)).await.expect("joins");
     let database = TestDatabase::create_on(&server).await;

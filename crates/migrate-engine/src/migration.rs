@@ -189,11 +189,7 @@ impl Migration {
             .into_iter()
             .map(|store| {
                 let outage = Arc::new(Outage::new(self.lease, cx.cancel.clone()));
-                Arc::new(Ledger {
-                    store: Arc::clone(store),
-                    leases: HeldLeases::default(),
-                    outage,
-                })
+                Arc::new(Ledger { store: Arc::clone(store), leases: HeldLeases::default(), outage })
             })
             .collect()
     }

@@ -233,7 +233,8 @@ impl Table {
         // Completion was recorded when it was proved, and a superseded table is not ours any more.
         if !matches!(end.outcome, Outcome::Completed | Outcome::Superseded) {
             let reason = end.reason.as_deref();
-            let recorded = steadily!(self.outage, self.status.finish_table(self.id(), end.outcome, reason));
+            let recorded =
+                steadily!(self.outage, self.status.finish_table(self.id(), end.outcome, reason));
             if let Err(error) = recorded {
                 tracing::warn!(error = %error.report(), "the end of a table was not recorded");
             }

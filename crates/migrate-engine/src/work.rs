@@ -53,7 +53,10 @@ impl Worker {
             _ => table.id(),
         };
         let claiming = async {
-            steadily!(table.outage, table.status.claim(owner, turn.stage, &self.name, self.drain.lease))
+            steadily!(
+                table.outage,
+                table.status.claim(owner, turn.stage, &self.name, self.drain.lease)
+            )
         };
         let mut claiming = std::pin::pin!(claiming);
         let claim = tokio::select! {

@@ -132,7 +132,13 @@ impl Faulty {
     }
 
     fn new(before: Arc<Fault>, after: Arc<Fault>) -> Self {
-        Self { inner: Arc::new(sink()), before, after, writes: Arc::default(), written: Arc::default() }
+        Self {
+            inner: Arc::new(sink()),
+            before,
+            after,
+            writes: Arc::default(),
+            written: Arc::default(),
+        }
     }
 
     /// The chunks of all writes in their order, failed ones included.

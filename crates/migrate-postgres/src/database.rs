@@ -127,7 +127,8 @@ impl Database {
             Err(sqlx::Error::PoolTimedOut) => self.why_none().await,
             Err(cause) => cause,
         };
-        Err(classify("Cannot get a connection to PostgreSQL", cause).with("address", self.address()))
+        Err(classify("Cannot get a connection to PostgreSQL", cause)
+            .with("address", self.address()))
     }
 
     async fn why_none(&self) -> sqlx::Error {

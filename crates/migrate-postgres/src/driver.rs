@@ -86,8 +86,10 @@ fn refused(cause: &rustls::Error) -> Verdict {
             "set the clocks of both machines: the certificate is not valid yet"
         }
         C::Revoked => "have a new certificate issued for the server: this one is revoked",
-        _ => "have a certificate issued for the server that clients can check: X.509 version 3, \
-              with its name among the alternative names",
+        _ => {
+            "have a certificate issued for the server that clients can check: X.509 version 3, \
+              with its name among the alternative names"
+        }
     };
     (ErrorKind::Auth.into(), hint)
 }

@@ -38,8 +38,12 @@ fn by_routine(state: &str, routine: &str) -> Option<Verdict> {
         // One row, or one entry of an index, is too large: that is about the row.
         (
             "54000",
-            "RelationGetBufferForTuple" | "_bt_check_third_page" | "index_form_tuple"
-            | "index_form_tuple_context" | "GinFormTuple" | "brin_form_tuple",
+            "RelationGetBufferForTuple"
+            | "_bt_check_third_page"
+            | "index_form_tuple"
+            | "index_form_tuple_context"
+            | "GinFormTuple"
+            | "brin_form_tuple",
         ) => Some((
             code::VALUE_REFUSED,
             "shorten the value in the source, or drop the index that cannot hold it",
@@ -74,9 +78,7 @@ fn object(state: &str) -> Option<Verdict> {
     match state {
         "3D000" => Some((code::DATABASE_MISSING, "create it, or correct `target_pg_database`")),
         "57P04" => Some((code::DATABASE_MISSING, "the database was dropped; create it")),
-        "3F000" => {
-            kind(ErrorKind::NotFound, "create the schema, or correct `target_pg_schema`")
-        }
+        "3F000" => kind(ErrorKind::NotFound, "create the schema, or correct `target_pg_schema`"),
         "42P01" => Some((code::TARGET_TABLE_MISSING, "create the table, or correct `target`")),
         "42703" => Some((code::COLUMN_MISSING, "compare the column names of source and target")),
         "42704" | "42883" => kind(

@@ -66,7 +66,9 @@ pub(crate) fn authorities(path: &Path) -> Result<Vec<u8>> {
     for certificate in CertificateDer::pem_slice_iter(&pem) {
         let added = certificate.ok().map(|certificate| found.add(certificate));
         if !matches!(added, Some(Ok(()))) {
-            return Err(refused("The file with the authorities to trust holds a broken certificate"));
+            return Err(refused(
+                "The file with the authorities to trust holds a broken certificate",
+            ));
         }
     }
     if found.is_empty() {

@@ -47,13 +47,12 @@ impl World {
     pub(crate) async fn with_tls(authority: &Authority, rules: &str) -> Self {
         let (certificate, key) = authority.sign("localhost");
         Self::start(rules, move |folder, options| {
-            let [certificate, key] = [("server.crt", certificate), ("server.key", key)].map(
-                |(name, content)| {
+            let [certificate, key] =
+                [("server.crt", certificate), ("server.key", key)].map(|(name, content)| {
                     let path = folder.path().join(name);
                     std::fs::write(&path, content).expect("writes");
                     path
-                },
-            );
+                });
             options.tls(certificate, key)
         })
         .await

@@ -38,7 +38,10 @@ async fn a_session_that_only_reads_is_not_used_again_when_the_failover_is_over()
          current_database()); end $$")
     .await;
     let refused = write(&database).await.expect_err("reads only");
-    assert_eq!((refused.kind(), refused.context("sqlstate")), (ErrorKind::Connection, Some("25006")));
+    assert_eq!(
+        (refused.kind(), refused.context("sqlstate")),
+        (ErrorKind::Connection, Some("25006"))
+    );
     run("set client_min_messages = warning; \
          do $$ begin execute format('alter database %I set default_transaction_read_only = off', \
          current_database()); end $$")

@@ -26,15 +26,11 @@ const EXISTS_ALREADY: [&str; 3] = ["42P07", "42710", "23505"];
 /// # Errors
 ///
 /// What the database answers to one of them; the earlier ones stay.
-pub(super) async fn restore(
-    database: &Database,
-    object: &SetAside,
-    cx: &RunContext,
-) -> Result<()> {
+pub(super) async fn restore(database: &Database, object: &SetAside, cx: &RunContext) -> Result<()> {
     let mut session = Session::open(database).await?;
     // Not ended when the run is cancelled: the server goes on with an index that took an hour, and
     // whoever comes next waits for it.
-    let at_work = AtWork { database, pid: session.pid(), table: &object.table, cx };
+    let at_work = AtWork { database, pid: session.pid(), table: &object.table, cx: Some(cx) };
     at_work.naming_blockers(bring_back(&mut session, object)).await?;
     session.give_back();
     Ok(())

@@ -8,7 +8,7 @@ use migrate_core::{
     Error, Fidelity, LoadPlan, PlanFacts, Result, RunContext, Scalar, SetAside, SettledPlan,
     SinkCapabilities, SinkTable, SqlBuilder, TableRef, TableSchema, WriteMode, WriteSummary, code,
 };
-use migrate_postgres::{Database, bound, classify, execute, sqlx};
+use migrate_postgres::{Database, classify, execute, sqlx};
 use sqlx::Row;
 
 use super::beside::Beside;
@@ -19,7 +19,7 @@ use super::merge::Merge;
 use super::row_keys::RowKeys;
 use super::session::Session;
 use super::settle::Settling;
-use super::waiting::AtWork;
+use super::waiting::{AtWork, look_at};
 use super::{greatest, prepare, restore, write};
 
 /// A target table with its types.
@@ -65,7 +65,7 @@ impl PgSinkTable {
     }
 
     fn at_work<'a>(&'a self, session: &Session, cx: &'a RunContext) -> AtWork<'a> {
-        AtWork { database: &self.database, pid: session.pid(), table: self.name(), cx }
+        AtWork { database: &self.database, pid: session.pid(), table: self.name(), cx: Some(cx) }
     }
 
     fn beside<'a>(&'a self, plan: &'a LoadPlan) -> Option<Beside<'a>> {
@@ -125,13 +125,9 @@ impl SinkTable for PgSinkTable {
     async fn is_empty(&self) -> Result<bool> {
         let mut sql = SqlBuilder::new(Dialect::Postgres);
         sql.text("select not exists (select from ").table(self.name()).text(") as empty");
-        let failed =
-            |cause| classify("Cannot look into the target table", cause).with("table", self.name());
-        bound(&sql.finish())
-            .fetch_one(&mut *self.database.acquire().await?)
-            .await
-            .and_then(|row| row.try_get("empty"))
-            .map_err(failed)
+        let failed = "Cannot look into the target table";
+        let row = look_at(&self.database, self.name(), &sql.finish(), failed).await?;
+        row.try_get("empty").map_err(|cause| classify(failed, cause).with("table", self.name()))
     }
 
     async fn greatest(&self, column: &ColumnName, of: &ColumnType) -> Result<Option<Scalar>> {

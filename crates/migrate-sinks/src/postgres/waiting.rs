@@ -8,8 +8,11 @@ use std::collections::BTreeSet;
 use std::pin::pin;
 use std::time::Duration;
 
-use migrate_core::{Event, Result, RunContext, TableRef};
-use migrate_postgres::{Blocker, Database};
+use migrate_core::{Event, Result, RunContext, SqlStatement, TableRef};
+use migrate_postgres::{Blocker, Database, bound, classify, sqlx};
+use sqlx::postgres::PgRow;
+
+use super::session::Session;
 
 /// How often a session that is at work is looked at. Somebody who blocks it at two looks in a row is
 /// named: workers wait for each other, too, but never for long.
@@ -24,7 +27,30 @@ pub(super) struct AtWork<'a> {
     /// The session's process on the server.
     pub(super) pid: i32,
     pub(super) table: &'a TableRef,
-    pub(super) cx: &'a RunContext,
+    /// Who is told; the log where nobody listens yet.
+    pub(super) cx: Option<&'a RunContext>,
+}
+
+/// The one row of a statement that may have to wait for a lock on the table.
+///
+/// # Errors
+///
+/// What the database answers, as `failed`.
+pub(super) async fn look_at(
+    database: &Database,
+    table: &TableRef,
+    statement: &SqlStatement,
+    failed: &'static str,
+) -> Result<PgRow> {
+    let mut session = Session::open(database).await?;
+    let at_work = AtWork { database, pid: session.pid(), table, cx: None };
+    let looking = async {
+        let row = bound(statement).fetch_one(&mut *session).await;
+        row.map_err(|cause| classify(failed, cause).with("table", table))
+    };
+    let row = at_work.naming_blockers(looking).await?;
+    session.give_back();
+    Ok(row)
 }
 
 impl AtWork<'_> {
@@ -34,8 +60,9 @@ impl AtWork<'_> {
         &self,
         work: impl Future<Output = Result<T>> + Send,
     ) -> Result<T> {
-        let done = self.cx.unless_cancelled(self.naming_blockers(work)).await;
-        if done.is_err() && self.cx.cancel.is_cancelled() {
+        let Some(cx) = self.cx else { return self.naming_blockers(work).await };
+        let done = cx.unless_cancelled(self.naming_blockers(work)).await;
+        if done.is_err() && cx.cancel.is_cancelled() {
             let ended = tokio::time::timeout(END, self.database.end_session(self.pid)).await;
             tracing::debug!(?ended, self.pid, "a session was given up");
         }
@@ -71,11 +98,17 @@ impl AtWork<'_> {
             };
             for blocker in now.iter().filter(|blocker| before.contains(blocker)) {
                 if named.insert(blocker.clone()) {
-                    let note = note(blocker);
-                    self.cx.emit(&Event::Noted { table: self.table.clone(), note });
+                    self.tell(note(blocker));
                 }
             }
             before = now;
+        }
+    }
+
+    fn tell(&self, note: String) {
+        match self.cx {
+            Some(cx) => cx.emit(&Event::Noted { table: self.table.clone(), note }),
+            None => tracing::warn!(table = %self.table, "{note}"),
         }
     }
 }
