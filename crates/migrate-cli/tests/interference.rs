@@ -121,7 +121,7 @@ async fn full_disk(world: &World) {
     world
         .execute(
             "create function disk() returns trigger language plpgsql as $$ begin \
-             if current_setting('disk.full', true) = 'yes' then \
+             if current_setting('disk.is_full', true) = 'yes' then \
              raise exception 'could not extend file for %', new.name using errcode = '53100'; \
              end if; return new; end $$",
         )
@@ -134,7 +134,7 @@ async fn full_disk(world: &World) {
 
 async fn set_full(world: &World, is_full: &str) {
     let database = world.database_name();
-    world.execute(&format!("alter database {database} set disk.full = '{is_full}'")).await;
+    world.execute(&format!("alter database {database} set disk.is_full = '{is_full}'")).await;
     // What was told to a session holds until it ends.
     world.execute(&format!("select pg_terminate_backend(pid) from {OURS}")).await;
 }
@@ -253,7 +253,7 @@ async fn a_plan_that_loses_its_sessions_is_made_or_the_same_command_makes_it() {
     if first.code == Some(0) {
         return holds_exactly_the_source(&world, &first).await;
     }
-    assert_eq!(first.code, Some(1), "{}", first.stderr);
+    assert!(matches!(first.code, Some(1 | 4)), "{:?}: {}", first.code, first.stderr);
     assert!(first.stderr.contains("57P01") && first.stderr.contains("fix: "), "{}", first.stderr);
     let again = world.run(&[]).await;
     holds_exactly_the_source(&world, &again).await;

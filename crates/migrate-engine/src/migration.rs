@@ -296,7 +296,8 @@ impl Migration {
             let name = source.name();
             for ledger in ledgers {
                 if let Some(candidate) = moment.take() {
-                    *moment = Some(ledger.store.pin_snapshot(run.id, &name, &candidate).await?);
+                    let pinning = || ledger.store.pin_snapshot(run.id, &name, &candidate);
+                    *moment = Some(steadily!(ledger.outage, pinning())?);
                 }
             }
         }
