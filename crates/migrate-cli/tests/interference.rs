@@ -307,8 +307,8 @@ async fn a_connection_limit_that_is_reached_in_mid_copy_is_waited_for() {
     world.execute(&format!("alter role {role} connection limit 0")).await;
     world.execute(&format!("select pg_terminate_backend(pid) from {OURS}")).await;
     let mut child = child;
-    let said = until_said(&mut child, "53300").await;
-    assert!(said.contains("lower `parallel_threads`"), "{said}");
+    let said = until_said(&mut child, "fix: lower `parallel_threads`").await;
+    assert!(said.contains("sqlstate=53300"), "{said}");
     world.execute(&format!("alter role {role} connection limit 1")).await;
     // One session at a time is slow, but enough.
     world.execute(&format!("alter role {role} connection limit 20")).await;
