@@ -121,20 +121,30 @@ async fn commits_that_a_crash_of_the_server_took_along_are_found_and_made_again(
 }
 
 #[tokio::test]
-async fn a_crash_right_after_emptying_neither_brings_old_rows_back_nor_empties_twice() {
-    let mut outage = Outage::new(forgetful(), |_| {}).await;
-    outage.world.double.knobs().set_latency(RequestKind::Chunk, Duration::from_millis(700));
-    let prepared = format!(
-        "select coalesce(bool_and(status = 'completed'), false) from {ITEMS} where kind = 'prepare'"
-    );
-    stop_log_writer(&outage.world).await;
-    let child = outage.world.start(&[]);
-    let child = outage.until(child, &prepared).await;
-    crash_and_restart(&mut outage).await;
-    assert_eq!(outage.world.count("orders where id < 0").await, 0, "emptied for good");
-    outage.world.double.knobs().set_latency(RequestKind::Chunk, Duration::from_millis(10));
-    let ended = ended(child).await;
-    outage.holds_exactly_the_source(&ended).await;
+async fn a_crash_right_after_preparing_undoes_nothing_of_it() {
+    let beside = |config: &mut Json| {
+        let table = &mut config["sources"][0]["tables"][0];
+        table["truncate_onstart"] = json!(false);
+        table["replace"] = json!("atomic");
+    };
+    for (change, is_emptied) in [((|_| {}) as fn(&mut Json), true), (beside, false)] {
+        let mut outage = Outage::new(forgetful(), change).await;
+        outage.world.double.knobs().set_latency(RequestKind::Chunk, Duration::from_millis(700));
+        let prepared = format!(
+            "select coalesce(bool_and(status = 'completed'), false) \
+             from {ITEMS} where kind = 'prepare'"
+        );
+        stop_log_writer(&outage.world).await;
+        let child = outage.world.start(&[]);
+        let child = outage.until(child, &prepared).await;
+        crash_and_restart(&mut outage).await;
+        if is_emptied {
+            assert_eq!(outage.world.count("orders where id < 0").await, 0, "emptied for good");
+        }
+        outage.world.double.knobs().set_latency(RequestKind::Chunk, Duration::from_millis(10));
+        let ended = ended(child).await;
+        outage.holds_exactly_the_source(&ended).await;
+    }
 }
 
 #[tokio::test]

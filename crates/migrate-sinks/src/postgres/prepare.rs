@@ -19,8 +19,8 @@ use super::write::apply_record;
 /// later reader of the table waits behind it.
 const LOCK_TIMEOUT: &str = "set local lock_timeout = '3s'";
 
-/// On disk before any chunk is copied: were it lost in a crash of the server that this process
-/// survives, a later run would empty the table again, with all that was loaded meanwhile.
+/// On disk before any chunk is copied, since this process relies on it even when it survives a crash
+/// of the server. (PostgreSQL itself does so only where files are removed, as by TRUNCATE.)
 const DURABLE: &str = "set local synchronous_commit = on";
 
 const LOCK_NOT_AVAILABLE: &str = "55P03";
