@@ -178,8 +178,6 @@ fn server(state: &str) -> Option<Verdict> {
 /// Classes. A class that is not here is not the server's: a trigger made it up.
 fn by_class(class: &str) -> Option<Verdict> {
     match class {
-        // Success, warnings, no data: none of them ends a statement.
-        "00" | "01" | "02" | "03" => kind(ErrorKind::Internal, REPORT),
         // Connection exception; operator intervention: shutdown, starting up, ended sessions.
         "08" => kind(ErrorKind::Connection, "check the network, and that the server is up"),
         "57" => kind(
@@ -192,10 +190,10 @@ fn by_class(class: &str) -> Option<Verdict> {
             ErrorKind::Unsupported,
             "change the table so that it does without what the message names",
         ),
-        // Transactions, cursors, savepoints, statement names, syntax: this program's own doing.
-        "0B" | "0F" | "0Z" | "20" | "24" | "25" | "26" | "2D" | "34" | "3B" | "42" => {
-            kind(ErrorKind::Internal, REPORT)
-        }
+        // Success, warnings, no data, which end no statement; transactions, cursors, savepoints,
+        // statement names, syntax: this program's own doing.
+        "00" | "01" | "02" | "03" | "0B" | "0F" | "0Z" | "20" | "24" | "25" | "26" | "2D"
+        | "34" | "3B" | "42" => kind(ErrorKind::Internal, REPORT),
         // Grantor, role specification, authorization.
         "0L" | "0P" => kind(ErrorKind::Auth, "correct the grants of the role"),
         "28" => kind(ErrorKind::Auth, "correct `postgres.user` and `postgres.password`"),
