@@ -14,6 +14,7 @@ use postgres_sandbox::{Installation, Search, TestDatabase};
 use serde_json::{Value as Json, json};
 use snowflake_double::{Double, DoubleBuilder, Table, Type, User, Value};
 use tempfile::TempDir;
+use tokio::io::AsyncReadExt;
 use tokio::process::{Child, Command};
 
 pub(crate) const PASSWORD: &str = "canary-4711";
@@ -38,9 +39,17 @@ pub(crate) struct Ended {
 impl World {
     /// Tables of the double, and what is in the database.
     pub(crate) async fn new(double: DoubleBuilder, target_sql: &'static str) -> Self {
+        Self::in_database(TestDatabase::create().await, double, target_sql).await
+    }
+
+    /// The same in a database of a server of the test's own.
+    pub(crate) async fn in_database(
+        database: TestDatabase,
+        double: DoubleBuilder,
+        target_sql: &'static str,
+    ) -> Self {
         let user = User::password("MOVER", PASSWORD);
         let double = double.account("ACME").warehouse("WH").user(user).start().await;
-        let database = TestDatabase::create().await;
         let settings = PostgresSettings::from_url(database.url()).expect("url");
         let connected = Database::connect(&settings, 4).await.expect("connects");
         let pool = connected.pool().clone();
@@ -162,6 +171,21 @@ impl World {
         text.lines().filter(|line| !line.contains("restrict ")).collect::<Vec<_>>().join("\n")
     }
 
+    /// Waits until a condition on the database holds while the program runs.
+    ///
+    /// # Panics
+    ///
+    /// When the program ends before that, with what it said.
+    pub(crate) async fn until_with(&self, child: Child, sql: &str) -> Child {
+        let mut child = child;
+        let has_ended = tokio::select! {
+            () = self.until(sql) => false,
+            _status = child.wait() => true,
+        };
+        assert!(!has_ended, "ended before {sql}: {:?}", ended(child).await);
+        child
+    }
+
     /// Waits until a condition on the database holds.
     pub(crate) async fn until(&self, sql: &str) {
         while self.text(&format!("select ({sql})::text")).await.as_deref() != Some("true") {
@@ -198,6 +222,21 @@ pub(crate) async fn ended(child: Child) -> Ended {
     assert!(!ended.stdout.contains(PASSWORD), "a secret on stdout: {}", ended.stdout);
     assert!(!ended.stderr.contains(PASSWORD), "a secret on stderr: {}", ended.stderr);
     ended
+}
+
+/// Waits until the program has said something on stderr, and answers all that it has said by then.
+///
+/// # Panics
+///
+/// When it ends before that.
+pub(crate) async fn until_said(child: &mut Child, words: &str) -> String {
+    let stderr = child.stderr.as_mut().expect("piped");
+    let mut said = Vec::new();
+    while !String::from_utf8_lossy(&said).contains(words) {
+        let read = stderr.read_buf(&mut said).await.expect("reads");
+        assert!(read > 0, "ended before {words}: {}", String::from_utf8_lossy(&said));
+    }
+    String::from_utf8(said).expect("UTF-8")
 }
 
 /// Sends a signal by name.

@@ -122,8 +122,10 @@ fn tls_settings_that_do_not_fit_together_are_told() {
     let certificate = json!(key("certificate.pem"));
     let with_mode = |mode: &str| with(base(), "/postgres/sslmode", json!(mode));
     assert!(notices(&with_mode("verify-full"), Severity::Note)[0].contains("public authorities"));
-    let fine = with(with_mode("verify-ca"), "/postgres/sslrootcert", certificate.clone());
+    let fine = with(with_mode("verify-full"), "/postgres/sslrootcert", certificate.clone());
     assert_eq!(config(&fine).notices, []);
+    let any_name = with(with_mode("verify-ca"), "/postgres/sslrootcert", certificate.clone());
+    assert!(notices(&any_name, Severity::Warning)[0].contains("public authority"));
     let idle = with(with_mode("require"), "/postgres/sslrootcert", certificate);
     assert!(notices(&idle, Severity::Warning)[0].contains("nobody checks the certificate"));
 }

@@ -98,6 +98,8 @@ codes! {
     TARGET_BUSY = "target_busy", Conflict;
     /// Other tables reference a table that is to be truncated.
     TRUNCATE_REFERENCED = "truncate_referenced", Conflict;
+    /// The server says that its files are damaged.
+    TARGET_DAMAGED = "target_damaged", Internal;
     /// A chunk delivered another number of rows than an independent count says.
     ROW_COUNT_MISMATCH = "row_count_mismatch", Connection;
     /// A chunk crashed its worker again and again.

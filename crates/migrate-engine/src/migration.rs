@@ -18,7 +18,7 @@ use crate::heartbeat::HeldLeases;
 use crate::job::{SnapshotPolicy, TableJob};
 use crate::plan_stage::{Found, PLANNED_AT_ONCE, Planned, Unplanned, find_plans, plan_tables};
 use crate::report::RunReport;
-use crate::retry::steadily;
+use crate::retry::{Outage, steadily};
 use crate::table::Table;
 use crate::table_plan::{DefinedTable, Missing, Preview, TablePreview, define};
 
@@ -66,7 +66,7 @@ impl Migration {
 
     async fn find(&self, cx: &RunContext) -> Result<Vec<TablePreview>> {
         self.check(cx).await?;
-        let ledgers = self.ledgers();
+        let ledgers = self.ledgers(cx);
         let run = cx.unless_cancelled(self.preview(&ledgers)).await?;
         let pins = self.pins(cx).await?;
         let mut unplanned = self.unplanned(&ledgers, &run, &pins);
@@ -137,7 +137,7 @@ impl Migration {
     async fn copy(&self, cx: &RunContext) -> Result<RunReport> {
         let started = Instant::now();
         self.check(cx).await?;
-        let ledgers = self.ledgers();
+        let ledgers = self.ledgers(cx);
         let run = cx.unless_cancelled(self.begin(&ledgers)).await?;
         cx.emit(&Event::RunStarted {
             run: run.id,
@@ -183,12 +183,13 @@ impl Migration {
         cx.unless_cancelled(checks).await
     }
 
-    pub(crate) fn ledgers(&self) -> Vec<Arc<Ledger>> {
+    pub(crate) fn ledgers(&self, cx: &RunContext) -> Vec<Arc<Ledger>> {
         let stores = distinct(self.jobs.iter().map(|(_, parts)| &parts.status));
         stores
             .into_iter()
             .map(|store| {
-                Arc::new(Ledger { store: Arc::clone(store), leases: HeldLeases::default() })
+                let outage = Arc::new(Outage::new(self.lease, cx.cancel.clone()));
+                Arc::new(Ledger { store: Arc::clone(store), leases: HeldLeases::default(), outage })
             })
             .collect()
     }
@@ -295,7 +296,8 @@ impl Migration {
             let name = source.name();
             for ledger in ledgers {
                 if let Some(candidate) = moment.take() {
-                    *moment = Some(ledger.store.pin_snapshot(run.id, &name, &candidate).await?);
+                    let pinning = || ledger.store.pin_snapshot(run.id, &name, &candidate);
+                    *moment = Some(steadily!(ledger.outage, pinning())?);
                 }
             }
         }
@@ -311,9 +313,13 @@ impl Migration {
         let entries = self.jobs.iter().zip(&run.tables);
         entries
             .map(|((job, parts), handle)| {
-                let ledger = ledgers.iter().position(|one| same(&one.store, &parts.status));
+                let mut ledgers = ledgers.iter().enumerate();
+                let (at, ledger) = ledgers
+                    .find(|(_, one)| same(&one.store, &parts.status))
+                    .expect("invariant: `ledgers` has the store of every job");
+                let ledger = (at, Arc::clone(&ledger.outage));
                 Unplanned {
-                    table: Table::new(job, parts, handle, ledger.unwrap_or_default()),
+                    table: Table::new(job, parts, handle, ledger),
                     job,
                     parts,
                     pinned: pins.of(&parts.source),
@@ -336,7 +342,7 @@ async fn report(drain: &Drain, run: &Run, started: Instant) -> Result<RunReport>
     runs.dedup();
     for (ledger, id) in runs {
         if let Some(ledger) = drain.ledgers.get(ledger) {
-            steadily!(ledger.store.finish_run(id))?;
+            steadily!(ledger.outage, ledger.store.finish_run(id))?;
         }
     }
     Ok(RunReport {
@@ -355,6 +361,8 @@ async fn report(drain: &Drain, run: &Run, started: Instant) -> Result<RunReport>
 pub(crate) struct Ledger {
     pub(crate) store: Arc<dyn StatusStore>,
     pub(crate) leases: HeldLeases,
+    /// How long it is waited for.
+    pub(crate) outage: Arc<Outage>,
 }
 
 #[derive(Debug)]

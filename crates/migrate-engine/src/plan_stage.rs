@@ -116,7 +116,9 @@ impl Unplanned<'_> {
         if !self.may_be_stored {
             return Ok(None);
         }
-        let Some(stored) = parts.status.load_plan(table.id()).await? else { return Ok(None) };
+        let Some(stored) = steadily!(table.outage, parts.status.load_plan(table.id()))? else {
+            return Ok(None);
+        };
         let ends = open(job, parts, stored.snapshot.as_ref(), self.missing).await?;
         Ok(Some(Found::Stored(Box::new(stored), ends)))
     }
@@ -237,7 +239,7 @@ async fn store(set: &[&mut Planned]) -> Result<Vec<TablePlan>> {
         .collect();
     match set.first() {
         Some(one) => {
-            steadily!(one.table.status.save_plans(&new))
+            steadily!(one.table.outage, one.table.status.save_plans(&new))
         }
         None => Ok(Vec::new()),
     }

@@ -8,6 +8,7 @@ use migrate_core::{
 };
 
 use crate::migration::{Ledger, Migration};
+use crate::retry::steadily;
 
 /// One thing that was set aside, and whether it is back.
 #[derive(Debug)]
@@ -30,7 +31,7 @@ impl Migration {
     /// When a ledger cannot be read; what cannot be brought back is in the answer, the rest comes.
     pub async fn repair(&self, cx: &RunContext) -> Result<Vec<Repaired>> {
         let mut repaired = Vec::new();
-        for ledger in self.ledgers() {
+        for ledger in self.ledgers(cx) {
             let Some(sink) = self.sink_beside(&ledger.store) else { continue };
             let left = cx.unless_cancelled(ledger.store.left_aside(None, None)).await?;
             // Foreign keys need the unique constraints of both tables.
@@ -57,7 +58,11 @@ impl Migration {
         cx: &RunContext,
     ) -> Result<()> {
         for ledger in ledgers {
-            let left = cx.unless_cancelled(ledger.store.left_aside(None, None)).await?;
+            let left = cx
+                .unless_cancelled(async {
+                    steadily!(ledger.outage, ledger.store.left_aside(None, None))
+                })
+                .await?;
             let others = left.iter().filter(|one| one.holder.is_none());
             let others = others.filter(|one| self.jobs.iter().all(|(job, _)| job.to != one.target));
             for one in others {

@@ -1,5 +1,6 @@
 //! One table of a run on its way through the stages.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use migrate_core::{
@@ -10,20 +11,26 @@ use migrate_core::{
 use crate::job::TableJob;
 use crate::migration::Parts;
 use crate::report::TableReport;
-use crate::retry::steadily;
+use crate::retry::{Outage, steadily};
 use crate::table_plan::Ends;
+
+/// Crashes of the server within one run after which it is given up.
+const MOST_CRASHES: u32 = 10;
 
 /// A table, its plan once there is one, and its end.
 #[derive(Debug)]
 pub(crate) struct Table {
     pub(crate) job: TableJob,
     pub(crate) status: Arc<dyn StatusStore>,
+    /// How long that is waited for.
+    pub(crate) outage: Arc<Outage>,
     handle: TableHandle,
     ledger: usize,
     /// Absent when there is nothing to do or planning failed.
     work: Option<(TablePlan, Ends)>,
     end: OnceLock<TableEnd>,
     awaited: Mutex<Option<WorkerId>>,
+    went_back: AtomicU32,
 }
 
 /// How a table ended in this process.
@@ -35,16 +42,29 @@ struct TableEnd {
 }
 
 impl Table {
-    pub(crate) fn new(job: &TableJob, parts: &Parts, handle: &TableHandle, ledger: usize) -> Self {
+    pub(crate) fn new(
+        job: &TableJob,
+        parts: &Parts,
+        handle: &TableHandle,
+        (ledger, outage): (usize, Arc<Outage>),
+    ) -> Self {
         Self {
             job: job.clone(),
             status: Arc::clone(&parts.status),
+            outage,
             handle: handle.clone(),
             ledger,
             work: None,
             end: OnceLock::new(),
             awaited: Mutex::default(),
+            went_back: AtomicU32::new(0),
         }
+    }
+
+    /// Whether it may go back to its chunks once more: a ledger that contradicts itself must not
+    /// send it back for ever.
+    pub(crate) fn may_go_back(&self) -> bool {
+        self.went_back.fetch_add(1, Ordering::Relaxed) < MOST_CRASHES
     }
 
     pub(crate) fn id(&self) -> TableId {
@@ -166,7 +186,7 @@ impl Table {
 
     async fn progress_of(&self, id: TableId) -> Result<TableProgress> {
         let ids = [id];
-        let all = steadily!(self.status.progress(&ids))?;
+        let all = steadily!(self.outage, self.status.progress(&ids))?;
         Ok(all.into_iter().next().unwrap_or_else(|| TableProgress::empty(id)))
     }
 
@@ -218,7 +238,8 @@ impl Table {
         // Completion was recorded when it was proved, and a superseded table is not ours any more.
         if !matches!(end.outcome, Outcome::Completed | Outcome::Superseded) {
             let reason = end.reason.as_deref();
-            let recorded = steadily!(self.status.finish_table(self.id(), end.outcome, reason));
+            let recorded =
+                steadily!(self.outage, self.status.finish_table(self.id(), end.outcome, reason));
             if let Err(error) = recorded {
                 tracing::warn!(error = %error.report(), "the end of a table was not recorded");
             }

@@ -53,7 +53,10 @@ impl Worker {
             _ => table.id(),
         };
         let claiming = async {
-            steadily!(table.status.claim(owner, turn.stage, &self.name, self.drain.lease))
+            steadily!(
+                table.outage,
+                table.status.claim(owner, turn.stage, &self.name, self.drain.lease)
+            )
         };
         let mut claiming = std::pin::pin!(claiming);
         let claim = tokio::select! {
@@ -65,6 +68,18 @@ impl Worker {
             },
         };
         match claim {
+            Claim::Leased(lease) if comes_after_chunks(turn.stage) => {
+                // Looked at under the lease: a crash of the server that took commits of chunks along
+                // takes every later commit along too, so this lease is younger than the crash.
+                let progress = table.progress().await?;
+                let settled = progress.completed_chunk_count + progress.failed_chunk_count;
+                if settled < progress.chunk_count && table.may_go_back() {
+                    steadily!(table.outage, table.status.release(&lease))?;
+                    go_back(turn, table);
+                    return Ok(());
+                }
+                self.carry_out(turn, table, &lease, cx).await
+            }
             Claim::Leased(lease) => self.carry_out(turn, table, &lease, cx).await,
             Claim::NotYet { retry_in, holder } => {
                 let is_sibling = |holder: &Holder| self.drain.is_sibling(&holder.worker);
@@ -208,7 +223,7 @@ impl Worker {
         if shares_transaction && shared_record(table, ends, lease).is_some() {
             return Ok(Done::Committed);
         }
-        match steadily!(table.status.complete(lease, summary))? {
+        match steadily!(table.outage, table.status.complete(lease, summary))? {
             Settled::Applied | Settled::AlreadyCompleted => Ok(Done::Committed),
             Settled::LeaseLost => Ok(Done::NotYet),
         }
@@ -226,7 +241,7 @@ impl Worker {
         let attempt = lease.attempt();
         let retry_in = match error.kind().retry() {
             Retry::GiveBack => {
-                return steadily!(table.status.release(lease)).map(Done::from);
+                return steadily!(table.outage, table.status.release(lease)).map(Done::from);
             }
             Retry::AfterDelay if attempt < table.job.max_attempts.get() => {
                 Some(error.retry_after().unwrap_or_else(|| rest_after(attempt)))
@@ -235,7 +250,7 @@ impl Worker {
         };
         let reason = error.report().to_string();
         let failure = Failure { code: error.code().name(), reason: reason.clone(), retry_in };
-        let done = steadily!(table.status.fail(lease, &failure)).map(Done::from)?;
+        let done = steadily!(table.outage, table.status.fail(lease, &failure)).map(Done::from)?;
         if done == Done::NotYet {
             let table = table.job.to.clone();
             cx.emit(&match (chunk, retry_in) {
@@ -285,6 +300,10 @@ impl Worker {
         let (plan, _) = table.work()?;
         let progress = table.progress().await?;
         if progress.completed_chunk_count != plan.chunk_count {
+            if progress.failed_chunk_count == 0 && table.may_go_back() {
+                go_back(turn, table);
+                return Ok(());
+            }
             return Err(Error::new(
                 ErrorKind::Internal,
                 format!(
@@ -295,7 +314,7 @@ impl Worker {
             .with("table", &table.job.to)
             .with_hint("start anew with --no-resume"));
         }
-        steadily!(table.status.finish_table(table.id(), Outcome::Completed, None))?;
+        steadily!(table.outage, table.status.finish_table(table.id(), Outcome::Completed, None))?;
         table.end(Outcome::Completed, None, progress);
         if turn.end() {
             table.announce_end(cx);
@@ -350,6 +369,21 @@ fn shared_record(table: &Table, ends: &Ends, lease: &Lease) -> Option<Arc<dyn Co
         }
         _ => None,
     }
+}
+
+/// Whether a step is taken only when no chunk is left.
+fn comes_after_chunks(stage: WorkKind) -> bool {
+    !matches!(stage, WorkKind::Prepare | WorkKind::SetAside | WorkKind::Chunk)
+}
+
+/// Chunks that this process has seen committed are open again: the server has lost the last commits
+/// in a crash. The ledger lost them together with the rows, so they are copied again.
+fn go_back(turn: &Turn<'_>, table: &Table) {
+    tracing::warn!(
+        table = %table.job.to,
+        "chunks are open again: a crash of the server has undone their commits"
+    );
+    turn.advance(WorkKind::Chunk);
 }
 
 /// The next stage in which there is something to do.

@@ -107,3 +107,57 @@ async fn a_worker_that_panics_is_no_success() {
     assert!(matches!(report.outcome, Outcome::Failed | Outcome::Partial), "{}", report.outcome);
     assert!(report.tables[0].reason.as_ref().is_some_and(|why| why.contains("broke off")));
 }
+
+/// Writes of chunks in their order, and how often each chunk was tried.
+fn tried(sink: &Faulty) -> (Vec<u32>, std::collections::BTreeMap<u32, usize>) {
+    let order = sink.written();
+    let mut tries = std::collections::BTreeMap::new();
+    for chunk in &order {
+        *tries.entry(*chunk).or_default() += 1;
+    }
+    (order, tries)
+}
+
+#[tokio::test]
+async fn a_chunk_is_tried_exactly_as_often_as_the_limit_says_and_numbered_in_the_store() {
+    for limit in [1, 2] {
+        let sink = Faulty::before(|chunk, _| {
+            (chunk.id == ChunkId(3)).then(|| broken(ErrorKind::Connection))
+        });
+        let store = Arc::new(MemoryStore::new());
+        let mut job = job();
+        job.max_attempts = std::num::NonZeroU32::new(limit).expect("not zero");
+        let migration =
+            builder(&Arc::new(sink.clone()), &store).table(job).build().expect("complete");
+        let (cx, events) = watched();
+        let report = migration.run(&cx).await.expect("runs");
+        assert_eq!(report.outcome, Outcome::Partial);
+        let (_, tries) = tried(&sink);
+        assert_eq!(tries[&3], limit as usize, "{tries:?}");
+        assert!(tries.iter().all(|(chunk, tries)| *chunk == 3 || *tries == 1), "{tries:?}");
+        let started = |attempt| {
+            events.count(|event| {
+                matches!(event, Event::ChunkStarted { chunk: ChunkId(3), attempt: a, .. } if *a == attempt)
+            })
+        };
+        let numbers: Vec<usize> = (1..=limit + 1).map(started).collect();
+        assert_eq!(numbers[..limit as usize], vec![1; limit as usize]);
+        assert_eq!(numbers[limit as usize], 0, "no try beyond the limit");
+    }
+}
+
+#[tokio::test]
+async fn while_a_chunk_rests_the_others_go_first() {
+    let sink = Faulty::before(|_, write| (write == 0).then(|| broken(ErrorKind::Throttled)));
+    let store = Arc::new(MemoryStore::new());
+    let one = std::num::NonZeroU32::MIN;
+    let migration = builder(&Arc::new(sink.clone()), &store)
+        .table(job())
+        .workers(one)
+        .build()
+        .expect("complete");
+    let report = migration.run(&watched().0).await.expect("runs");
+    assert_eq!(report.outcome, Outcome::Completed);
+    let (order, _) = tried(&sink);
+    assert_eq!(order, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0], "nobody waits for the one that rests");
+}

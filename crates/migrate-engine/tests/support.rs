@@ -107,6 +107,7 @@ pub(crate) struct Faulty {
     before: Arc<Fault>,
     after: Arc<Fault>,
     writes: Arc<AtomicU32>,
+    written: Arc<Mutex<Vec<u32>>>,
 }
 
 impl std::fmt::Debug for Faulty {
@@ -131,7 +132,18 @@ impl Faulty {
     }
 
     fn new(before: Arc<Fault>, after: Arc<Fault>) -> Self {
-        Self { inner: Arc::new(sink()), before, after, writes: Arc::default() }
+        Self {
+            inner: Arc::new(sink()),
+            before,
+            after,
+            writes: Arc::default(),
+            written: Arc::default(),
+        }
+    }
+
+    /// The chunks of all writes in their order, failed ones included.
+    pub(crate) fn written(&self) -> Vec<u32> {
+        self.written.lock().expect("not poisoned").clone()
     }
 }
 
@@ -197,6 +209,7 @@ impl SinkTable for FaultyTable {
         cx: &RunContext,
     ) -> Result<WriteSummary> {
         let write = self.faults.writes.fetch_add(1, Ordering::SeqCst);
+        self.faults.written.lock().expect("not poisoned").push(chunk.id.0);
         if let Some(error) = (self.faults.before)(chunk, write) {
             return Err(error);
         }

@@ -4,14 +4,21 @@
 //! It knows no status table and no COPY.
 #![forbid(unsafe_code)]
 
+mod blockers;
+mod copied_row;
 mod database;
 mod domain;
+mod driver;
 mod error;
 mod settings;
+mod sqlstate;
 mod statement;
+mod tls;
 
+pub use blockers::Blocker;
+pub use copied_row::{CopiedRow, copied_row};
 pub use database::{APPLICATION_NAME, Database};
-pub use error::{CopiedRow, classify, copied_row, sqlstate};
+pub use error::{classify, sqlstate};
 pub use settings::{PostgresSettings, SslMode};
 pub use sqlx;
 pub use statement::{bound, execute};

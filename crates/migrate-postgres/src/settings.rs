@@ -58,7 +58,7 @@ pub struct PostgresSettings {
     pub database: String,
     /// Protection of the connection.
     pub ssl_mode: SslMode,
-    /// File with the authorities to trust, for the verifying modes.
+    /// PEM file with authorities to trust beside the public ones, for the verifying modes.
     pub ssl_root_cert: Option<PathBuf>,
     /// How long to wait for a connection, from the pool or to the server; 30 seconds unless set.
     pub connect_timeout: Duration,
@@ -132,29 +132,26 @@ impl PostgresSettings {
         format!("{}:{}/{}", self.host, self.port, self.database)
     }
 
-    /// The driver's form. The application name lets an operator, and this tool itself, recognise
-    /// its sessions in `pg_stat_activity`.
-    pub(crate) fn connect_options(&self) -> PgConnectOptions {
-        let ssl_mode = match self.ssl_mode {
-            SslMode::Disable => PgSslMode::Disable,
-            SslMode::Allow => PgSslMode::Allow,
-            SslMode::Prefer => PgSslMode::Prefer,
-            SslMode::Require => PgSslMode::Require,
-            SslMode::VerifyCa => PgSslMode::VerifyCa,
-            SslMode::VerifyFull => PgSslMode::VerifyFull,
-        };
+    /// The driver's form, for one way to connect and with the authorities to trust, in PEM. The
+    /// application name lets an operator, and this tool itself, recognise its sessions in
+    /// `pg_stat_activity`.
+    pub(crate) fn connect_options(
+        &self,
+        way: PgSslMode,
+        authorities: Option<&[u8]>,
+    ) -> PgConnectOptions {
         let mut options = PgConnectOptions::new_without_pgpass()
             .host(&self.host)
             .port(self.port)
             .username(&self.user)
             .database(&self.database)
-            .ssl_mode(ssl_mode)
+            .ssl_mode(way)
             .application_name(crate::database::APPLICATION_NAME);
         if let Some(password) = &self.password {
             options = options.password(password.expose_secret());
         }
-        if let Some(path) = &self.ssl_root_cert {
-            options = options.ssl_root_cert(path);
+        if let Some(pem) = authorities {
+            options = options.ssl_root_cert_from_pem(pem.to_vec());
         }
         options
     }

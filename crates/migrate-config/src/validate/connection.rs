@@ -234,6 +234,12 @@ fn tls(reader: &Reader<'_>) -> (SslMode, Option<PathBuf>) {
             format!("With sslmode \"{mode}\" nobody checks the certificate"),
             "set \"sslmode\": \"verify-full\"",
         ),
+        // The driver trusts public authorities beside the file; only the name tells servers apart.
+        _ if mode == SslMode::VerifyCa => reader.at("sslmode").warning(
+            "With sslmode \"verify-ca\" every server with a certificate of a public authority is \
+             trusted, whatever its name",
+            "set \"sslmode\": \"verify-full\"",
+        ),
         None if mode.verifies() && !reader.is_broken("sslrootcert") => {
             reader.at("sslrootcert").note(
                 format!(

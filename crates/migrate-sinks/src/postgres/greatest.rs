@@ -3,8 +3,10 @@
 use migrate_core::{
     ColumnName, ColumnType, Dialect, Error, ErrorKind, Result, Scalar, SqlBuilder, TableRef,
 };
-use migrate_postgres::{Database, bound, classify};
+use migrate_postgres::{Database, classify};
 use sqlx::Row;
+
+use super::waiting::look_at;
 
 /// As a value of the source's type `of`; `None` for a table without one.
 ///
@@ -37,15 +39,11 @@ pub(super) async fn greatest(
     let mut sql = SqlBuilder::new(Dialect::Postgres);
     sql.text("select ").text(before).name(column.as_str()).text(after);
     sql.text(" as greatest from ").table(table);
-    let text: Option<String> = bound(&sql.finish())
-        .fetch_one(database.pool())
-        .await
-        .and_then(|row| row.try_get("greatest"))
-        .map_err(|cause| {
-            classify("Cannot read the greatest watermark of the target", cause)
-                .with("table", table)
-                .with("column", column)
-        })?;
+    let failed = "Cannot read the greatest watermark of the target";
+    let row = look_at(database, table, &sql.finish(), failed).await;
+    let text: Option<String> = row
+        .and_then(|row| row.try_get("greatest").map_err(|cause| classify(failed, cause)))
+        .map_err(|error| error.with("table", table).with("column", column))?;
     let Some(text) = text else { return Ok(None) };
     let read = match of {
         ColumnType::Date => text.parse().ok().map(Scalar::Date),

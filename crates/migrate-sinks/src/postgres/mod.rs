@@ -15,6 +15,7 @@ mod session;
 mod settle;
 mod surgery;
 mod table;
+mod waiting;
 mod write;
 
 use std::sync::Arc;
@@ -51,12 +52,14 @@ impl Sink for PgSink {
     }
 
     async fn check(&self) -> Result<()> {
-        sqlx::query("select 1").execute(self.database.pool()).await.map(|_answer| ()).map_err(
-            |cause| {
+        sqlx::query("select 1")
+            .execute(&mut *self.database.acquire().await?)
+            .await
+            .map(|_answer| ())
+            .map_err(|cause| {
                 classify("PostgreSQL does not answer", cause)
                     .with("address", self.database.address())
-            },
-        )
+            })
     }
 
     async fn open(&self, table: &TableRef) -> Result<Arc<dyn SinkTable>> {

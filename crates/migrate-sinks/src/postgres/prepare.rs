@@ -20,6 +20,10 @@ use super::write::apply_record;
 /// later reader of the table waits behind it.
 const LOCK_TIMEOUT: &str = "set local lock_timeout = '3s'";
 
+/// On disk before any chunk is copied, since this process relies on it even when it survives a crash
+/// of the server. (PostgreSQL itself does so only where files are removed, as by TRUNCATE.)
+const DURABLE: &str = "set local synchronous_commit = on";
+
 const LOCK_NOT_AVAILABLE: &str = "55P03";
 const REFERENCED: &str = "0A000";
 
@@ -65,6 +69,7 @@ async fn make_ready(
     let mut session = Session::open(database).await?;
     let mut tx = session.begin().await.map_err(failed)?;
     sqlx::query(LOCK_TIMEOUT).execute(&mut *tx).await.map_err(failed)?;
+    sqlx::query(DURABLE).execute(&mut *tx).await.map_err(failed)?;
     // First, so that a second process waits for this row and not with an exclusive lock for COPYs.
     apply_record(&mut tx, record, database.domain(), &WriteSummary::default()).await?;
     // Foreign keys first: they hold on to unique constraints.
@@ -174,7 +179,7 @@ async fn lock_holders(
     .bind(&schemas)
     .bind(&tables)
     .bind(&flags)
-    .fetch_all(database.pool())
+    .fetch_all(&mut *database.acquire().await?)
     .await
     .map_err(failed)?;
     rows.iter()
@@ -191,11 +196,7 @@ async fn lock_holders(
 }
 
 async fn end_session(database: &Database, holder: &Holder) -> Result<()> {
-    sqlx::query("select pg_terminate_backend($1)")
-        .bind(holder.pid)
-        .execute(database.pool())
-        .await
-        .map_err(|cause| classify("Cannot end a stale session of this tool", cause))?;
+    database.end_session(holder.pid).await?;
     tracing::warn!(
         pid = holder.pid,
         "ended a session that a superseded run had left on the target"

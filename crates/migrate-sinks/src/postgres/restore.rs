@@ -3,11 +3,12 @@
 
 use std::time::Duration;
 
-use migrate_core::{Error, Existing, Result, SetAside, SqlStatement, TableRef};
+use migrate_core::{Error, Existing, Result, RunContext, SetAside, SqlStatement, TableRef};
 use migrate_postgres::{Database, classify, execute, sqlstate, sqlx};
 use sqlx::PgConnection;
 
 use super::session::{Scope, Session, raise};
+use super::waiting::AtWork;
 
 /// For the sort of an index build: the server's default of 64 MB sorts large indexes on disk.
 const MAINTENANCE: &str = "256MB";
@@ -29,28 +30,37 @@ const EXISTS_ALREADY: [&str; 3] = ["42P07", "42710", "23505"];
 /// # Errors
 ///
 /// What the database answers to one of them; the earlier ones stay.
-pub(super) async fn restore(database: &Database, object: &SetAside) -> Result<()> {
+pub(super) async fn restore(database: &Database, object: &SetAside, cx: &RunContext) -> Result<()> {
     let mut session = Session::open(database).await?;
+    // Not ended when the run is cancelled: the server goes on with an index that took an hour, and
+    // whoever comes next waits for it.
+    let at_work = AtWork { database, pid: session.pid(), table: &object.table, cx: Some(cx) };
+    at_work.naming_blockers(bring_back(&mut session, object)).await?;
+    session.give_back();
+    Ok(())
+}
+
+async fn bring_back(session: &mut PgConnection, object: &SetAside) -> Result<()> {
     let failed = |cause: sqlx::Error| {
         classify("Cannot bring back what was set aside for the load", cause)
             .with("missing", &object.what)
             .with("table", &object.table)
     };
-    raise(&mut session, "maintenance_work_mem", MAINTENANCE, Scope::Session)
+    raise(session, "maintenance_work_mem", MAINTENANCE, Scope::Session)
         .await
         .map_err(failed)?;
     sqlx::query(TABLESPACE).execute(&mut *session).await.map_err(failed)?;
     for step in &object.restore {
         let exists = || exists(&object.table, step.unless.as_ref());
-        until_nobody_runs(&mut session, &step.sql).await.map_err(failed)?;
-        if exists().look(&mut session).await.map_err(failed)? {
+        until_nobody_runs(&mut *session, &step.sql).await.map_err(failed)?;
+        if exists().look(&mut *session).await.map_err(failed)? {
             continue;
         }
         let statement = SqlStatement { sql: step.sql.clone(), params: Vec::new() };
-        if let Err(cause) = execute(&mut session, &statement).await {
+        if let Err(cause) = execute(&mut *session, &statement).await {
             let was_beaten =
                 sqlstate(&cause).is_some_and(|state| EXISTS_ALREADY.contains(&state.as_str()));
-            if was_beaten && exists().look(&mut session).await.map_err(failed)? {
+            if was_beaten && exists().look(&mut *session).await.map_err(failed)? {
                 continue;
             }
             return Err(with_hint(failed(cause), object));
@@ -59,7 +69,6 @@ pub(super) async fn restore(database: &Database, object: &SetAside) -> Result<()
     for reset in AS_BEFORE {
         sqlx::query(reset).execute(&mut *session).await.map_err(failed)?;
     }
-    session.give_back();
     Ok(())
 }
 

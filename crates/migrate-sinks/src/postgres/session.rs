@@ -3,7 +3,7 @@
 use std::ops::{Deref, DerefMut};
 
 use migrate_core::Result;
-use migrate_postgres::{Database, sqlx};
+use migrate_postgres::{Database, classify, sqlx};
 use sqlx::PgConnection;
 use sqlx::Postgres;
 use sqlx::pool::PoolConnection;
@@ -13,11 +13,22 @@ use sqlx::pool::PoolConnection;
 #[derive(Debug)]
 pub(super) struct Session {
     connection: Option<PoolConnection<Postgres>>,
+    pid: i32,
 }
 
 impl Session {
     pub(super) async fn open(database: &Database) -> Result<Self> {
-        Ok(Self { connection: Some(database.acquire().await?) })
+        let mut connection = database.acquire().await?;
+        let pid = sqlx::query_scalar("select pg_backend_pid()")
+            .fetch_one(&mut *connection)
+            .await
+            .map_err(|cause| classify("Cannot open a session of PostgreSQL", cause))?;
+        Ok(Self { connection: Some(connection), pid })
+    }
+
+    /// Its process on the server.
+    pub(super) fn pid(&self) -> i32 {
+        self.pid
     }
 
     /// The connection is in no transaction: others may use it.

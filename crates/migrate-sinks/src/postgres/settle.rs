@@ -6,13 +6,14 @@ use migrate_core::{
     ColumnName, Dialect, LoadPlan, PlanFacts, Result, Return, SetAside, SettledPlan, SqlBuilder,
     TableRef, WriteMode,
 };
-use migrate_postgres::{Database, bound, classify};
+use migrate_postgres::{Database, classify};
 use sqlx::Row;
 
 use super::beside::refuse_followers;
 use super::catalog::LoadedTable;
 use super::keys::Keys;
 use super::surgery::capture;
+use super::waiting::look_at;
 
 /// Below this part of the table, bringing indexes back costs more than loading with them.
 const ONE_PART_IN: u64 = 5;
@@ -115,9 +116,7 @@ impl Settling<'_> {
 
     /// By the planner's estimate, or else by a look at no more rows than the question needs.
     async fn has_more_rows_than(&self, limit: u64) -> Result<bool> {
-        let failed = |cause| {
-            classify("Cannot look into the target table", cause).with("table", self.table())
-        };
+        let failed = "Cannot look into the target table";
         let mut sql = SqlBuilder::new(Dialect::Postgres);
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         sql.text("select case when c.reltuples >= 0 then c.reltuples > ").value(&limit.into());
@@ -125,11 +124,8 @@ impl Settling<'_> {
         sql.text(" limit ").value(&limit.saturating_add(1).into()).text(") as first) > ");
         sql.value(&limit.into()).text(" end as has_more from pg_class c where c.oid = ");
         sql.value(&self.loaded.oid.into()).text("::bigint::oid");
-        bound(&sql.finish())
-            .fetch_one(self.database.pool())
-            .await
-            .and_then(|row| row.try_get("has_more"))
-            .map_err(failed)
+        let row = look_at(self.database, self.table(), &sql.finish(), failed).await?;
+        row.try_get("has_more").map_err(|cause| classify(failed, cause).with("table", self.table()))
     }
 }
 

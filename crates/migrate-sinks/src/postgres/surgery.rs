@@ -13,7 +13,7 @@ use migrate_core::{
 };
 use migrate_postgres::{Database, sqlx};
 use sqlx::postgres::PgRow;
-use sqlx::{PgConnection, Row};
+use sqlx::{Connection, PgConnection, Row};
 
 use super::catalog::catalog;
 use super::in_database;
@@ -85,7 +85,8 @@ pub(super) async fn capture(
     keys: &[ColumnName],
 ) -> Result<Vec<SetAside>> {
     let failed = |cause| catalog(cause, table);
-    let mut tx = database.pool().begin().await.map_err(failed)?;
+    let mut connection = database.acquire().await?;
+    let mut tx = connection.begin().await.map_err(failed)?;
     let captured = defined(&mut tx, oid, table, keys).await.map_err(failed)?;
     tx.commit().await.map_err(failed)?;
     Ok(captured)

@@ -8,7 +8,7 @@ use migrate_core::{
     Error, Fidelity, LoadPlan, PlanFacts, Result, RunContext, Scalar, SetAside, SettledPlan,
     SinkCapabilities, SinkTable, SqlBuilder, TableRef, TableSchema, WriteMode, WriteSummary, code,
 };
-use migrate_postgres::{Database, bound, classify, execute, sqlx};
+use migrate_postgres::{Database, classify, execute, sqlx};
 use sqlx::Row;
 
 use super::beside::Beside;
@@ -19,6 +19,7 @@ use super::merge::Merge;
 use super::row_keys::RowKeys;
 use super::session::Session;
 use super::settle::Settling;
+use super::waiting::{AtWork, look_at};
 use super::{greatest, prepare, restore, write};
 
 /// A target table with its types.
@@ -43,7 +44,7 @@ impl PgSinkTable {
         let failed = |cause| catalog(cause, self.name());
         let rows = sqlx::query(sql)
             .bind(self.loaded.oid)
-            .fetch_all(self.database.pool())
+            .fetch_all(&mut *self.database.acquire().await?)
             .await
             .map_err(failed)?;
         rows.iter()
@@ -81,6 +82,10 @@ impl PgSinkTable {
             |key: &&ColumnName| self.loaded.schema.column(key).is_none_or(|column| column.nullable);
         let apart = self.keys.takes_nulls_apart(keys);
         keys.iter().filter(may_be_null).filter(|_| apart).collect()
+    }
+
+    fn at_work<'a>(&'a self, session: &Session, cx: &'a RunContext) -> AtWork<'a> {
+        AtWork { database: &self.database, pid: session.pid(), table: self.name(), cx: Some(cx) }
     }
 
     fn beside<'a>(&'a self, plan: &'a LoadPlan) -> Option<Beside<'a>> {
@@ -140,13 +145,9 @@ impl SinkTable for PgSinkTable {
     async fn is_empty(&self) -> Result<bool> {
         let mut sql = SqlBuilder::new(Dialect::Postgres);
         sql.text("select not exists (select from ").table(self.name()).text(") as empty");
-        let failed =
-            |cause| classify("Cannot look into the target table", cause).with("table", self.name());
-        bound(&sql.finish())
-            .fetch_one(self.database.pool())
-            .await
-            .and_then(|row| row.try_get("empty"))
-            .map_err(failed)
+        let failed = "Cannot look into the target table";
+        let row = look_at(&self.database, self.name(), &sql.finish(), failed).await?;
+        row.try_get("empty").map_err(|cause| classify(failed, cause).with("table", self.name()))
     }
 
     async fn greatest(&self, column: &ColumnName, of: &ColumnType) -> Result<Option<Scalar>> {
@@ -222,9 +223,10 @@ impl SinkTable for PgSinkTable {
             merge,
             record,
         };
-        let mut session = Session::open(&self.database).await?;
         // Leaving early drops the session, which closes its connection: the server rolls back.
-        let summary = cx.unless_cancelled(transfer.run(&mut session, batches)).await?;
+        let mut session = Session::open(&self.database).await?;
+        let at_work = self.at_work(&session, cx);
+        let summary = at_work.unless_cancelled(transfer.run(&mut session, batches)).await?;
         session.give_back();
         Ok(summary)
     }
@@ -237,14 +239,15 @@ impl SinkTable for PgSinkTable {
     ) -> Result<()> {
         let Some(beside) = self.beside(plan) else { return Ok(()) };
         let mut session = Session::open(&self.database).await?;
+        let at_work = self.at_work(&session, cx);
         let publishing = beside.publish(&mut session, record, self.database.domain());
-        cx.unless_cancelled(publishing).await?;
+        at_work.unless_cancelled(publishing).await?;
         session.give_back();
         Ok(())
     }
 
     async fn restore(&self, object: &SetAside, cx: &RunContext) -> Result<()> {
-        cx.unless_cancelled(restore::restore(&self.database, object)).await
+        cx.unless_cancelled(restore::restore(&self.database, object, cx)).await
     }
 
     async fn finish(&self, _plan: &LoadPlan, cx: &RunContext) -> Result<()> {
@@ -252,13 +255,15 @@ impl SinkTable for PgSinkTable {
         sql.text("analyze ").table(self.name());
         let statement = sql.finish();
         let mut session = Session::open(&self.database).await?;
-        cx.unless_cancelled(async {
-            execute(&mut session, &statement).await.map_err(|cause| {
-                classify("Cannot refresh the planner's statistics", cause)
-                    .with("table", self.name())
+        let at_work = self.at_work(&session, cx);
+        at_work
+            .unless_cancelled(async {
+                execute(&mut session, &statement).await.map_err(|cause| {
+                    classify("Cannot refresh the planner's statistics", cause)
+                        .with("table", self.name())
+                })
             })
-        })
-        .await?;
+            .await?;
         session.give_back();
         Ok(())
     }

@@ -107,11 +107,15 @@ async fn create(connection: &mut PgConnection) -> Result<()> {
     }
     migrator.set_locking(false);
     migrator.run_direct(None, connection, false).await.map_err(|cause| {
-        classify("Cannot create the status tables", sqlx::Error::Migrate(Box::new(cause)))
-            .with_hint(
-                "let the role create a schema in this database, or have an administrator run \
+        let cause = sqlx::Error::Migrate(Box::new(cause));
+        let error = classify("Cannot create the status tables", cause);
+        if error.kind() != ErrorKind::Auth {
+            return error;
+        }
+        error.with_hint(
+            "let the role create a schema in this database, or have an administrator run \
              sql/migration_status_schema.sql",
-            )
+        )
     })
 }
 

@@ -7,10 +7,11 @@ use migrate_core::{
 };
 use migrate_postgres::sqlx;
 use serde_json::Value;
-use sqlx::{PgConnection, Row};
+use sqlx::{Connection, PgConnection, Row};
 
 use super::left_aside::{brought_back, left_aside, take_over};
 use super::queue::item_id;
+use super::run::DURABLE;
 use super::window::{last_window, save_window};
 use super::{PgStatusStore, bigint, ledger};
 
@@ -21,7 +22,7 @@ impl PlanStore for PgStatusStore {
             "select plan from migration_status.migration_table_status where table_id = $1",
         )
         .bind(table.0)
-        .fetch_optional(self.database.pool())
+        .fetch_optional(&mut *self.database.acquire().await?)
         .await
         .map_err(ledger)?;
         plan.flatten().map(read_plan).transpose()
@@ -47,7 +48,9 @@ impl PlanStore for PgStatusStore {
     }
 
     async fn save_plans(&self, plans: &[NewPlan<'_>]) -> Result<Vec<TablePlan>> {
-        let mut tx = self.database.pool().begin().await.map_err(ledger)?;
+        let mut connection = self.database.acquire().await?;
+        let mut tx = connection.begin().await.map_err(ledger)?;
+        sqlx::query(DURABLE).execute(&mut *tx).await.map_err(ledger)?;
         // One order of locks for everybody.
         let ids: Vec<i64> = plans.iter().map(|new| new.table.0).collect();
         sqlx::query(

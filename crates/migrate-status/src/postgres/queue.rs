@@ -112,7 +112,7 @@ impl WorkQueue for PgStatusStore {
         )
         .bind(&tokens)
         .bind(milliseconds(ttl))
-        .fetch_all(self.database.pool())
+        .fetch_all(&mut *self.database.acquire().await?)
         .await
         .map_err(ledger)?;
         Ok(owned.into_iter().map(LeaseToken).collect())
@@ -154,7 +154,7 @@ impl WorkQueue for PgStatusStore {
         .bind(failure.retry_in.map(milliseconds))
         .bind(failure.code)
         .bind(&failure.reason)
-        .execute(self.database.pool())
+        .execute(&mut *self.database.acquire().await?)
         .await
         .map_err(ledger)?
         .rows_affected();
@@ -173,7 +173,7 @@ impl WorkQueue for PgStatusStore {
         .bind(kind)
         .bind(item)
         .bind(lease.token().0)
-        .execute(self.database.pool())
+        .execute(&mut *self.database.acquire().await?)
         .await
         .map_err(ledger)?
         .rows_affected();
@@ -195,7 +195,7 @@ impl PgStatusStore {
             .bind(kind_word(kind))
             .bind(&worker.0)
             .bind(milliseconds(ttl))
-            .fetch_optional(self.database.pool())
+            .fetch_optional(&mut *self.database.acquire().await?)
             .await
             .map_err(ledger)?;
         row.map(|row| lease_of(table, kind, &row)).transpose()
@@ -213,7 +213,7 @@ impl PgStatusStore {
         )
         .bind(table.0)
         .bind(kind_word(kind))
-        .fetch_optional(self.database.pool())
+        .fetch_optional(&mut *self.database.acquire().await?)
         .await
         .map_err(ledger)?;
         let Some(row) = row else { return self.drained(table, kind).await };
@@ -223,7 +223,7 @@ impl PgStatusStore {
             sqlx::query(GIVE_UP_ON_KILLERS)
                 .bind(table.0)
                 .bind(kind_word(kind))
-                .execute(self.database.pool())
+                .execute(&mut *self.database.acquire().await?)
                 .await
                 .map_err(ledger)?;
         }
@@ -244,7 +244,7 @@ impl PgStatusStore {
         )
         .bind(table.0)
         .bind(kind_word(kind))
-        .fetch_one(self.database.pool())
+        .fetch_one(&mut *self.database.acquire().await?)
         .await
         .map_err(ledger)?;
         Ok(Claim::Drained {
@@ -267,7 +267,7 @@ impl PgStatusStore {
         .bind(kind)
         .bind(item)
         .bind(lease.token().0)
-        .fetch_optional(self.database.pool())
+        .fetch_optional(&mut *self.database.acquire().await?)
         .await
         .map_err(ledger)?
         .flatten();

@@ -8,12 +8,13 @@ use migrate_core::{
 };
 use migrate_postgres::sqlx;
 use sqlx::postgres::PgRow;
-use sqlx::{PgConnection, Row};
+use sqlx::{Connection, PgConnection, Row};
 
 use super::{PgStatusStore, adoption, count, ledger};
 
-/// Makes this transaction durable before its answer, and with it every earlier one.
-const DURABLE: &str = "set local synchronous_commit = on";
+/// Makes this transaction durable before its answer, and with it every earlier one: what a process
+/// keeps in mind for the rest of the run must not be lost in a crash of the server that it survives.
+pub(super) const DURABLE: &str = "set local synchronous_commit = on";
 
 #[async_trait]
 impl RunStore for PgStatusStore {
@@ -26,7 +27,9 @@ impl RunStore for PgStatusStore {
     }
 
     async fn begin_run(&self, request: &RunRequest) -> Result<RunHandle> {
-        let mut tx = self.database.pool().begin().await.map_err(ledger)?;
+        let mut connection = self.database.acquire().await?;
+        let mut tx = connection.begin().await.map_err(ledger)?;
+        sqlx::query(DURABLE).execute(&mut *tx).await.map_err(ledger)?;
         adoption::lock_targets(&mut tx, &request.tables).await?;
         let known = adoption::known_tables(&mut tx, request).await?;
         let adoptions = adopt(request, &known)?;
@@ -88,7 +91,7 @@ impl RunStore for PgStatusStore {
         .bind(run.0)
         .bind(source)
         .bind(moment.as_str())
-        .fetch_one(self.database.pool())
+        .fetch_one(&mut *self.database.acquire().await?)
         .await
         .map(|moment: String| Snapshot::new(moment))
         .map_err(ledger)
@@ -114,7 +117,7 @@ impl RunStore for PgStatusStore {
              where t.table_id = any($1)",
         )
         .bind(&ids)
-        .fetch_all(self.database.pool())
+        .fetch_all(&mut *self.database.acquire().await?)
         .await
         .map_err(ledger)?;
         rows.iter().map(|row| progress_of(row).map_err(ledger)).collect()
@@ -126,7 +129,8 @@ impl RunStore for PgStatusStore {
         outcome: Outcome,
         reason: Option<&str>,
     ) -> Result<()> {
-        let mut tx = self.database.pool().begin().await.map_err(ledger)?;
+        let mut connection = self.database.acquire().await?;
+        let mut tx = connection.begin().await.map_err(ledger)?;
         sqlx::query(DURABLE).execute(&mut *tx).await.map_err(ledger)?;
         let complete = matches!(outcome, Outcome::Completed | Outcome::CompletedWithRejects);
         let changed = sqlx::query(
@@ -171,7 +175,8 @@ impl RunStore for PgStatusStore {
     }
 
     async fn finish_run(&self, run: RunId) -> Result<Option<Outcome>> {
-        let mut tx = self.database.pool().begin().await.map_err(ledger)?;
+        let mut connection = self.database.acquire().await?;
+        let mut tx = connection.begin().await.map_err(ledger)?;
         sqlx::query(DURABLE).execute(&mut *tx).await.map_err(ledger)?;
         let outcome = close_run(&mut tx, run).await?;
         tx.commit().await.map_err(ledger)?;
