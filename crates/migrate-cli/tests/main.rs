@@ -10,6 +10,7 @@ mod modes;
 mod plans;
 mod replacing;
 mod set_aside;
+mod snowflake_trouble;
 mod support;
 mod taking_over;
 mod validating;

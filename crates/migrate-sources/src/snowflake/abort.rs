@@ -10,6 +10,9 @@ use super::codes::{Remedy, verdict};
 use super::session::SessionPool;
 use super::statement::id_literal;
 
+/// Idle sessions may have ended too; each try takes another one.
+const TRIES: u32 = 4;
+
 /// Aborts a statement on the server when the wait for it ends early.
 pub(super) struct AbortOnDrop {
     pool: Arc<SessionPool>,
@@ -74,9 +77,20 @@ fn not_ended(cause: &ClientError) {
 
 /// `None` if it could not be said to the server.
 async fn end_by_id(pool: &Arc<SessionPool>, query_id: &str) -> Option<()> {
-    // Whatever fails here is told by the caller.
-    let session = pool.checkout().await.ok()?;
     let sql = format!("SELECT SYSTEM$CANCEL_QUERY({}) AS \"ENDED\"", id_literal(query_id));
     let limit = pool.settings().login_timeout;
-    timeout(limit, session.session().query(sql)).await.ok()?.ok().map(|_answer| ())
+    for _try in 0..TRIES {
+        // Whatever fails here is told by the caller.
+        let mut session = pool.checkout().await.ok()?;
+        match timeout(limit, session.session().query(sql.clone())).await.ok()? {
+            Ok(_answer) => return Some(()),
+            Err(cause) => {
+                let number = cause.snowflake_code().unwrap_or_default();
+                if verdict(number).remedy == Remedy::NewSession {
+                    session.is_lost();
+                }
+            }
+        }
+    }
+    None
 }

@@ -13,7 +13,7 @@ use super::column::columns;
 use super::decode::Layout;
 use super::error::{classify, remedy};
 use super::reattach::{Extract, find, reopen};
-use super::session::{SessionPool, brief_retries};
+use super::session::{Checkout, SessionPool, brief_retries};
 use super::statement::{fetch_count, id_literal, layout_of};
 use super::submission::{Broken, Ready, submit};
 
@@ -53,7 +53,9 @@ impl Execution {
         let mut rests = brief_retries().build();
         let (mut tries, mut may_ask_unknown) = (0, true);
         loop {
-            let error = match Self::once(pool, &extract, cx).await {
+            // Logging in has a patience of its own.
+            let session = cx.unless_cancelled(pool.checkout()).await?;
+            let error = match Self::once(session, &extract, cx).await {
                 Ok(execution) => return Ok(execution),
                 Err(error) => error,
             };
@@ -76,12 +78,8 @@ impl Execution {
         }
     }
 
-    async fn once(
-        pool: &Arc<SessionPool>,
-        extract: &Arc<Extract>,
-        cx: &RunContext,
-    ) -> Result<Self> {
-        let session = cx.unless_cancelled(pool.checkout()).await?;
+    async fn once(session: Checkout, extract: &Arc<Extract>, cx: &RunContext) -> Result<Self> {
+        let pool = &Arc::clone(session.pool());
         let since = Instant::now();
         match submit(session, &extract.statement, cx).await {
             Ok(ready) => {
@@ -150,7 +148,7 @@ impl Execution {
             if self.has_handed_out || !std::mem::take(&mut self.may_reopen) {
                 return Err(error);
             }
-            let pool = Arc::clone(self.ready.session.pool());
+            let pool = Arc::clone(&self.ready.pool);
             // Whoever cancels drops this call, and with it the statement.
             let cx = RunContext::new();
             match reopen(&pool, &self.extract, &self.result_id, &cx).await? {
@@ -161,7 +159,7 @@ impl Execution {
     }
 
     async fn next_of_cursor(&mut self) -> Result<Option<ResultTable>> {
-        let limit = self.ready.session.pool().settings().partition_timeout;
+        let limit = self.ready.pool.settings().partition_timeout;
         let mut failure = None;
         for _try in 0..PART_TRIES {
             // The client keeps its place when the wait is given up or fails.
@@ -211,7 +209,7 @@ impl Execution {
             ),
             params: Vec::new(),
         };
-        let kept = fetch_count(self.ready.session.pool(), Extract::cheap(statement), cx).await?;
+        let kept = fetch_count(&self.ready.pool, Extract::cheap(statement), cx).await?;
         if kept == arrived {
             return Ok(());
         }

@@ -129,14 +129,14 @@ impl SessionPool {
     }
 }
 
-/// Five more tries within about ten seconds, for requests that may be repeated as they are. The
+/// Four more tries within about five seconds, for requests that may be repeated as they are. The
 /// first comes at once: most faults concern one request.
 pub(super) fn brief_retries() -> ExponentialBuilder {
     ExponentialBuilder::default()
         .with_min_delay(Duration::from_millis(50))
         .with_factor(4.0)
         .with_max_delay(Duration::from_secs(5))
-        .with_max_times(5)
+        .with_max_times(4)
         .with_jitter()
 }
 

@@ -115,7 +115,7 @@ async fn everything(execution: &mut Execution) -> Result<RecordBatch> {
 ///
 /// `Timeout`, `Connection`.
 pub(super) async fn whole(ready: &mut Ready) -> Result<RecordBatch> {
-    let limit = ready.session.pool().settings().partition_timeout;
+    let limit = ready.pool.settings().partition_timeout;
     let layout = layout_of(&columns(ready.cursor.schema()));
     let mut batches = Vec::new();
     loop {

@@ -14,12 +14,12 @@ use super::abort::AbortOnDrop;
 use super::bind::bound;
 use super::codes::Remedy;
 use super::error::{classify, remedy};
-use super::session::Checkout;
+use super::session::{Checkout, SessionPool};
 
-/// A session and the result that it made ready.
+/// A result that is ready to be fetched. Its parts come without a session, so that is free again.
 #[derive(Debug)]
 pub(super) struct Ready {
-    pub(super) session: Checkout,
+    pub(super) pool: Arc<SessionPool>,
     pub(super) cursor: ResultCursor,
 }
 
@@ -61,7 +61,7 @@ pub(super) async fn submit(
     let cause = match outcome {
         Ok(cursor) => {
             abort.disarm();
-            return Ok(Ready { session, cursor });
+            return Ok(Ready { pool: Arc::clone(session.pool()), cursor });
         }
         Err(cause) => cause,
     };

@@ -10,6 +10,7 @@ mod refusals;
 mod texts;
 mod torture;
 mod travel;
+mod zones;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
