@@ -56,20 +56,15 @@ struct Ran {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let arguments = Arguments::parse();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(compare(&arguments))
-}
-
-async fn compare(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
+    let arguments = &Arguments::parse();
     let program = arguments.program.canonicalize().map_err(|cause| {
         format!("{}: {cause}; fix: cargo build --release", arguments.program.display())
     })?;
     let server = Server::start(&Installation::find(&Search::new())?, ServerOptions::new())?;
     println!("{} rows in about {} chunks", arguments.rows, arguments.rows / arguments.chunk_rows);
-    let quiet = run(arguments, &program, &server, "quiet", 0.0).await?;
+    let quiet = run(arguments, &program, &server, "quiet", 0.0)?;
     show("undisturbed", &quiet);
-    let faulty = run(arguments, &program, &server, "faulty", arguments.fraction).await?;
+    let faulty = run(arguments, &program, &server, "faulty", arguments.fraction)?;
     show("with faults", &faulty);
     let made_up = hash(&server, "postgres", &rows_in_sql(arguments.rows))?;
     println!("ratio         {:.2}", faulty.wall.as_secs_f64() / quiet.wall.as_secs_f64());
@@ -92,7 +87,7 @@ fn show(name: &str, ran: &Ran) {
     );
 }
 
-async fn run(
+fn run(
     arguments: &Arguments,
     program: &Path,
     server: &Server,
@@ -103,9 +98,10 @@ async fn run(
         .account("ACME")
         .warehouse("WH")
         .user(User::password("MOVER", PASSWORD))
-        .table(source(arguments.rows))
-        .start()
-        .await?;
+        .table(source(arguments.rows));
+    // The double brings a runtime of its own; this one only waits for its start.
+    let starting = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let double = starting.block_on(double.start())?;
     let knobs = double.knobs();
     knobs.set_inline_rows(arguments.inline_rows);
     knobs.set_kept_results(1_000);

@@ -87,7 +87,7 @@ async fn end_by_id(pool: &Arc<SessionPool>, query_id: &str) -> Option<()> {
             Err(cause) => {
                 let number = cause.snowflake_code().unwrap_or_default();
                 if verdict(number).remedy == Remedy::NewSession {
-                    session.is_lost();
+                    session.mark_lost();
                 }
             }
         }

@@ -162,7 +162,7 @@ impl Checkout {
     }
 
     /// The server does not know the session any more: neither it nor an older one is used again.
-    pub(super) fn is_lost(&mut self) {
+    pub(super) fn mark_lost(&mut self) {
         self.is_good = false;
         let mut idle = self.pool.idle.lock().unwrap_or_else(PoisonError::into_inner);
         idle.retain(|other| other.since > self.opened.since);

@@ -68,7 +68,7 @@ pub(super) async fn submit(
     let error = classify("Snowflake did not run a statement", &cause);
     let needs_login = remedy(&error) == Remedy::NewSession;
     if needs_login {
-        session.is_lost();
+        session.mark_lost();
     }
     match cause.query_id() {
         Some(query_id) if needs_login || is_silent(&cause) => {
