@@ -300,11 +300,9 @@ async fn a_dropped_stream_leaves_its_result_for_the_next_try() {
     let mut stream = orders.scan(everything(&["ID"]), &RunContext::new()).await.expect("ready");
     stream.try_next().await.expect("a batch");
     drop(stream);
-    for _again in 0..2 {
-        let rows = read(orders.as_ref(), everything(&["ID"])).await.expect("rows");
-        assert!(are_all_orders(&rows));
-        assert_eq!(scans(&double), 1);
-    }
+    let rows = read(orders.as_ref(), everything(&["ID"])).await.expect("rows");
+    assert!(are_all_orders(&rows));
+    assert_eq!(scans(&double), 1);
     read(orders.as_ref(), everything(&["ID"])).await.expect("rows");
     assert_eq!(scans(&double), 2, "a result is not trusted for ever");
 }
