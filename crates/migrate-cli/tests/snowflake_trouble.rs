@@ -8,7 +8,7 @@ use snowflake_double::{Double, Fault, Request, RequestKind, RowOrder, Rule};
 
 use crate::support::{ORDERS, World, ended, orders, orders_in_chunks};
 
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_mins(1);
 
 /// Ten chunks whose rows come in two parts each, in any order.
 async fn world() -> World {

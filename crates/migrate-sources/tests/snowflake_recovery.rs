@@ -13,7 +13,7 @@ use crate::snowflake_support::{
     scans, settings, table,
 };
 
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_mins(1);
 
 async fn parts() -> Double {
     let double = double().table(orders()).start().await.expect("starts");

@@ -10,7 +10,7 @@ use crate::snowflake_support::{
     are_all_orders, double, everything, fast_time, open, open_with, orders, patient, read, scans,
 };
 
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_mins(1);
 
 async fn parts() -> Double {
     let double = double().table(orders()).start().await.expect("starts");

@@ -151,7 +151,8 @@ impl Execution {
             let pool = Arc::clone(&self.ready.pool);
             // Whoever cancels drops this call, and with it the statement.
             let cx = RunContext::new();
-            match reopen(&pool, &self.extract, &self.result_id, &cx).await? {
+            // Rare and big: on the heap, so that every other wait for a part stays small.
+            match Box::pin(reopen(&pool, &self.extract, &self.result_id, &cx)).await? {
                 Some(ready) if same_columns(&ready, &self.ready) => self.ready = ready,
                 _ => return Err(error),
             }
