@@ -4,7 +4,7 @@
 CARGO ?= cargo
 DENY_VERSION := 0.20.2
 
-.PHONY: help check fmt lint doc test examples bench deny advisories demo core-is-small ci
+.PHONY: help check fmt lint doc test examples bench faults deny advisories demo core-is-small ci
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +40,10 @@ bench: ## The program beside PostgreSQL's own limit, the ledger and a skewed pla
 	$(CARGO) run --release -p migrate-bench
 	$(CARGO) run --release -p migrate-status --example queue_speed
 	$(CARGO) run --release -p migrate-sources --example skewed_plan
+
+faults: ## What 5 % of all requests failing costs: 2 million rows in 4,000 chunks, twice
+	$(CARGO) build --release
+	$(CARGO) run --release -p migrate-bench --bin faults
 
 deny: cargo-deny ## Licences, bans and sources of all dependencies
 	cargo-deny check bans licenses sources

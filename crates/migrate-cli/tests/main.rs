@@ -12,6 +12,7 @@ mod outages;
 mod plans;
 mod replacing;
 mod set_aside;
+mod snowflake_trouble;
 mod support;
 mod taking_over;
 mod tls;

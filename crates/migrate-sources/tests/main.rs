@@ -7,6 +7,12 @@ mod snowflake_faults;
 #[cfg(feature = "snowflake")]
 mod snowflake_histograms;
 #[cfg(feature = "snowflake")]
+mod snowflake_matrix;
+#[cfg(feature = "snowflake")]
+mod snowflake_recovery;
+#[cfg(feature = "snowflake")]
 mod snowflake_rows;
+#[cfg(feature = "snowflake")]
+mod snowflake_sessions;
 #[cfg(feature = "snowflake")]
 mod snowflake_support;

@@ -87,27 +87,14 @@ async fn a_part_that_stalls_is_asked_for_again_and_given_up_in_the_end() {
 }
 
 #[tokio::test]
-async fn an_expired_link_is_a_failure_that_passes_and_shows_no_address() {
+async fn links_that_are_refused_for_good_are_a_failure_that_shows_no_address() {
     let double = parts().await;
     let orders = open(&double, "ORDERS").await;
-    inject(&double, Rule::new(RequestKind::Chunk, Fault::Forbidden));
+    inject(&double, Rule::new(RequestKind::Chunk, Fault::Forbidden).always());
     let error = read(orders.as_ref(), everything(&["ID"])).await.expect_err("403");
     assert_eq!(error.kind(), ErrorKind::Connection);
     let report = error.report().to_string();
     assert!(report.contains("403") && !report.contains("http"), "{report}");
-}
-
-#[tokio::test]
-async fn an_expired_session_is_replaced() {
-    let double = parts().await;
-    let orders = open(&double, "ORDERS").await;
-    double.expire_sessions();
-    let rows = orders.count(&Predicate::All).await.expect("a new session");
-    assert_eq!(rows, 1000);
-    double.expire_sessions();
-    let error = read(orders.as_ref(), everything(&["ID"])).await.expect_err("the chunk is redone");
-    assert_eq!(error.kind(), ErrorKind::Connection);
-    read(orders.as_ref(), everything(&["ID"])).await.expect("with a new session");
 }
 
 #[tokio::test]
@@ -195,9 +182,10 @@ async fn a_result_of_another_shape_is_not_read() {
     let scan = || Rule::new(RequestKind::Query, Fault::NoColumns).sql_containing("SELECT \"ID\"");
     inject(&double, scan());
     read(orders.as_ref(), everything(&["ID"])).await.expect_err("no columns");
-    inject(&double, Rule::new(RequestKind::Chunk, Fault::WrongColumnCount));
+    inject(&double, Rule::new(RequestKind::Chunk, Fault::WrongColumnCount).always());
     let error = read(orders.as_ref(), everything(&["ID"])).await.expect_err("rows of two columns");
     assert_eq!(error.kind(), ErrorKind::Connection);
+    double.knobs().clear_faults();
     let moment = source(&double).pin().await.expect("pins");
     source(&double).open(&table("ORDERS"), moment.as_ref()).await.expect("still fine");
 }

@@ -174,7 +174,8 @@ struct Random {
     /// Of 2^32.
     threshold: u64,
     state: SplitMix,
-    fault: Fault,
+    /// Drawn from evenly.
+    faults: Vec<Fault>,
 }
 
 impl Faults {
@@ -195,23 +196,23 @@ impl Faults {
         &mut self,
         fraction: f64,
         seed: u64,
-        fault: Fault,
+        faults: Vec<Fault>,
     ) -> Result<(), Error> {
         let wrong = |reason| Error::Knob {
             knob: "fail_fraction",
-            value: format!("{fraction} {fault}"),
+            value: format!("{fraction} {faults:?}"),
             reason,
         };
         if !(0.0..=1.0).contains(&fraction) {
             return Err(wrong("the fraction lies between 0 and 1"));
         }
-        if !fault.fits(RequestKind::Heartbeat) {
+        if faults.is_empty() || !faults.iter().all(|fault| fault.fits(RequestKind::Heartbeat)) {
             return Err(wrong("the fault does not fit every kind of request"));
         }
         // A fraction of 2^32, so that 0 is never and 1 always.
         let threshold = (fraction * 4_294_967_296.0).round();
         let threshold = format!("{threshold:.0}").parse().unwrap_or(0);
-        self.random = Some(Random { threshold, state: SplitMix::new(seed), fault });
+        self.random = Some(Random { threshold, state: SplitMix::new(seed), faults });
         Ok(())
     }
 
@@ -237,8 +238,14 @@ impl Faults {
             return Some(rule.fault.clone());
         }
         let random = self.random.as_mut()?;
-        let roll = random.state.next() >> 32;
-        (roll < random.threshold).then(|| random.fault.clone())
+        let roll = random.state.next();
+        if roll >> 32 >= random.threshold {
+            return None;
+        }
+        // The lower half is independent of the upper one.
+        let kinds = u64::try_from(random.faults.len()).unwrap_or(1).max(1);
+        let drawn = usize::try_from((roll & 0xffff_ffff) % kinds).unwrap_or(0);
+        random.faults.get(drawn).cloned()
     }
 }
 
@@ -286,15 +293,15 @@ mod tests {
         let mut faults = Faults::default();
         assert!(faults.inject(Rule::new(RequestKind::Login, Fault::Forbidden)).is_err());
         assert!(faults.inject(Rule::new(RequestKind::Chunk, Fault::Hold)).is_err());
-        assert!(faults.fail_fraction(1.5, 0, Fault::Cut).is_err());
-        assert!(faults.fail_fraction(0.5, 0, Fault::Hold).is_err());
+        assert!(faults.fail_fraction(1.5, 0, vec![Fault::Cut]).is_err());
+        assert!(faults.fail_fraction(0.5, 0, vec![Fault::Cut, Fault::Hold]).is_err());
     }
 
     #[test]
     fn random_failures_repeat_with_their_seed_and_keep_their_share() {
         let run = |fraction: f64| {
             let mut faults = Faults::default();
-            faults.fail_fraction(fraction, 7, Fault::Status(503)).unwrap();
+            faults.fail_fraction(fraction, 7, vec![Fault::Status(503), Fault::Cut]).unwrap();
             (0..10_000).map(|_| faults.draw(RequestKind::Poll, None).is_some()).collect::<Vec<_>>()
         };
         let share = |fraction: f64| run(fraction).iter().filter(|hit| **hit).count();

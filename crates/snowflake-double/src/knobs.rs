@@ -226,7 +226,22 @@ impl Knobs {
     ///
     /// [`Error::Knob`] for fractions outside 0 to 1 and faults that do not fit all requests.
     pub fn fail_fraction(&self, fraction: f64, seed: u64, fault: Fault) -> Result<(), Error> {
-        self.lock().faults.fail_fraction(fraction, seed, fault)
+        self.lock().faults.fail_fraction(fraction, seed, vec![fault])
+    }
+
+    /// The same with one of several faults each time.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Knob`] for fractions outside 0 to 1, no fault, and faults that do not fit all
+    /// requests.
+    pub fn fail_fraction_of(
+        &self,
+        fraction: f64,
+        seed: u64,
+        faults: Vec<Fault>,
+    ) -> Result<(), Error> {
+        self.lock().faults.fail_fraction(fraction, seed, faults)
     }
 
     /// Forgets all scripted faults and the random ones.

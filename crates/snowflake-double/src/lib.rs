@@ -44,7 +44,8 @@
 //!   `TRY_` casts; functions of numbers, texts, dates and digests.
 //! * `INFORMATION_SCHEMA.TABLES`, `.COLUMNS`, `.SCHEMATA`; `SHOW TABLES`, `COLUMNS`, `PRIMARY KEYS`,
 //!   `SCHEMAS`, `DATABASES`, `WAREHOUSES`, `PARAMETERS`; `DESCRIBE TABLE`; `ALTER SESSION`; `USE`;
-//!   `CALL SYSTEM$WAIT`.
+//!   `CALL SYSTEM$WAIT`, `SYSTEM$CANCEL_QUERY`, `INFORMATION_SCHEMA.QUERY_HISTORY_BY_USER` (ids, texts,
+//!   states and errors of the user's own statements).
 //!
 //! # What is refused
 //!

@@ -2,14 +2,14 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, AtomicU32};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use axum::body::Bytes;
 use tokio::sync::watch;
 
 use crate::knobs::{ChunkHeaders, Compression, Letters};
-use crate::sql::{Cancel, Failure, ResultSet, Results, StatementType};
+use crate::sql::{Cancel, Failure, HistoryEntry, HistoryState, ResultSet, Results, StatementType};
 use crate::wire::Layout;
 
 /// A statement that was submitted.
@@ -19,6 +19,7 @@ pub(crate) struct Statement {
     pub(crate) request_id: String,
     pub(crate) sql: Arc<str>,
     pub(crate) session: u64,
+    pub(crate) user: String,
     /// Milliseconds since the epoch.
     pub(crate) started: i64,
     pub(crate) cancel: Arc<Cancel>,
@@ -29,6 +30,44 @@ pub(crate) struct Statement {
     pub(crate) in_progress: AtomicU32,
     /// How it ended.
     pub(crate) done: watch::Sender<Option<Done>>,
+}
+
+impl Statement {
+    /// Ends the statement; false if it has ended already.
+    pub(crate) fn abort(&self) -> bool {
+        if self.done.borrow().is_some() && self.in_progress.load(Ordering::SeqCst) == 0 {
+            return false;
+        }
+        self.is_aborted.store(true, Ordering::SeqCst);
+        self.cancel.set(Failure::cancelled());
+        self.stop.send_replace(true);
+        // For the client it still ran, even where the double had its rows already.
+        self.done.send_if_modified(|done| {
+            let had_rows = matches!(done, Some(Done::Rows));
+            if had_rows {
+                *done = Some(Done::Failed(Failure::cancelled()));
+            }
+            had_rows
+        });
+        true
+    }
+
+    /// Takes one of the times that it is said to be in progress, if one is left.
+    pub(crate) fn take_in_progress(&self) -> bool {
+        let take = |left: u32| left.checked_sub(1);
+        self.in_progress.fetch_update(Ordering::SeqCst, Ordering::SeqCst, take).is_ok()
+    }
+
+    fn state(&self) -> HistoryState {
+        match &*self.done.borrow() {
+            None => HistoryState::Running,
+            Some(Done::Rows) if self.in_progress.load(Ordering::SeqCst) > 0 => {
+                HistoryState::Running
+            }
+            Some(Done::Rows) => HistoryState::Succeeded,
+            Some(Done::Failed(failure)) => HistoryState::Failed(failure.clone()),
+        }
+    }
 }
 
 /// How a statement ended.
@@ -132,7 +171,38 @@ impl Store {
 
 impl Results for Store {
     fn find(&self, query_id: &str) -> Option<Arc<ResultSet>> {
+        let statement = self.by_query(query_id)?;
+        // What is still said to be in progress has no result for anybody; each look counts as one.
+        if statement.take_in_progress() || !matches!(statement.state(), HistoryState::Succeeded) {
+            return None;
+        }
         self.result(query_id).map(|stored| Arc::clone(&stored.result))
+    }
+
+    fn history(&self, user: &str) -> Vec<HistoryEntry> {
+        let inner = self.lock();
+        let mut entries: Vec<HistoryEntry> = inner
+            .by_query
+            .values()
+            .filter(|statement| statement.user == user)
+            .map(|statement| HistoryEntry {
+                query_id: Arc::clone(&statement.query_id),
+                sql: Arc::clone(&statement.sql),
+                session: statement.session,
+                started: statement.started,
+                state: statement.state(),
+            })
+            .collect();
+        entries.sort_by(|left, right| {
+            right.started.cmp(&left.started).then_with(|| left.query_id.cmp(&right.query_id))
+        });
+        entries
+    }
+
+    fn cancel(&self, user: &str, query_id: &str) -> bool {
+        self.by_query(query_id)
+            .filter(|statement| statement.user == user)
+            .is_some_and(|statement| statement.abort())
     }
 
     fn started(&self, query_id: &str) -> Option<i64> {

@@ -7,6 +7,8 @@ mod chunks;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod history;
+#[cfg(test)]
 mod logins;
 #[cfg(test)]
 mod raw;

@@ -3,8 +3,10 @@
 //! Addresses of result parts carry signatures, previews of bodies carry rows: neither the client's
 //! own text nor its cause is passed on, except where its content is known.
 
-use migrate_core::{Error, ErrorCode, ErrorKind, code};
+use migrate_core::{Error, ErrorKind, Retry};
 use snowflake_connector_rs::{Error as ClientError, ErrorKind as ClientKind};
+
+use super::codes::{Remedy, verdict};
 
 /// Turns a client error into one of ours.
 pub(super) fn classify(message: &'static str, cause: &ClientError) -> Error {
@@ -19,9 +21,23 @@ pub(super) fn classify(message: &'static str, cause: &ClientError) -> Error {
 }
 
 fn from_server(message: &'static str, number: &str, cause: &ClientError) -> Error {
-    let (code, hint) = meaning(number);
     let said = without_values(number, cause.snowflake_message().unwrap_or_default());
-    Error::new(code, message).with("snowflake_code", number).with_source(said).with_hint(hint)
+    named(message, number).with_source(said)
+}
+
+/// The error of a number that the server gave, without its text.
+pub(super) fn named(message: &'static str, number: &str) -> Error {
+    let verdict = verdict(number);
+    Error::new(verdict.code, message).with("snowflake_code", number).with_hint(verdict.hint)
+}
+
+/// What to do about an error of this module.
+pub(super) fn remedy(error: &Error) -> Remedy {
+    match error.context("snowflake_code") {
+        Some(number) => verdict(number).remedy,
+        None if error.kind().retry() == Retry::AfterDelay => Remedy::AskAgain,
+        None => Remedy::GiveUp,
+    }
 }
 
 fn from_client(message: &'static str, cause: &ClientError) -> Error {
@@ -64,23 +80,37 @@ fn from_client(message: &'static str, cause: &ClientError) -> Error {
     Error::new(kind, message).with_source(why).with_hint(hint)
 }
 
-/// The only place where an HTTP status is visible is the client's text.
+/// Turns the error of a login into one of ours: an address that answers "no" belongs to nobody.
+pub(super) fn classify_login(cause: &ClientError) -> Error {
+    let message = "Cannot log in to Snowflake";
+    match http_status(&cause.to_string()) {
+        Some(status @ (403 | 404)) => Error::new(ErrorKind::NotFound, message)
+            .with_source(format!("HTTP status {status}"))
+            .with_hint("correct `snowflake.account`"),
+        _ => classify(message, cause),
+    }
+}
+
+/// The only place where an HTTP status is visible is the client's text. Its headers, `Retry-After`
+/// among them, are not visible at all.
+fn http_status(text: &str) -> Option<u16> {
+    let rest = text
+        .strip_prefix("HTTP ")
+        .or_else(|| text.strip_prefix("chunk download failed with HTTP "))?;
+    rest.split(':').next()?.parse().ok()
+}
+
 fn from_network(message: &'static str, cause: &ClientError) -> Error {
     let text = cause.to_string();
-    let status = text
-        .split("HTTP ")
-        .nth(1)
-        .and_then(|rest| rest.split(':').next())
-        .and_then(|number| number.parse::<u16>().ok());
+    let status = http_status(&text);
     let is_part = text.starts_with("chunk download");
     let (kind, hint) = match status {
         Some(429) => (ErrorKind::Throttled, "lower `parallel_threads`"),
-        Some(403) if is_part => (
+        Some(400 | 403 | 404) if is_part => (
             ErrorKind::Connection,
             "the links of the result have expired; the chunk is read again. If it stays, allow the \
              result storage's address through proxy and firewall",
         ),
-        Some(403 | 404) => (ErrorKind::NotFound, "correct `snowflake.account`"),
         Some(_) => (ErrorKind::Connection, "run again later: the service is not available"),
         None => (
             ErrorKind::Connection,
@@ -136,52 +166,8 @@ fn without_values(number: &str, message: &str) -> String {
     parts.map(|(at, part)| if at % 2 == 1 { "…" } else { part }).collect::<Vec<_>>().join("'")
 }
 
-/// What a Snowflake error number means for the caller.
-fn meaning(number: &str) -> (ErrorCode, &'static str) {
-    const SESSION: &str = "run again: a new session is opened";
-    match number {
-        "002003" | "002043" => (
-            code::SOURCE_TABLE_MISSING,
-            "correct `source`, `source_sf_schema` and `source_sf_database`, or grant the role access",
-        ),
-        "000904" => (code::COLUMN_MISSING, "use the exact case of the column's name"),
-        "000707" => (
-            code::SNAPSHOT_EXPIRED,
-            "the moment is past the table's time-travel retention, or before its creation; start \
-             anew with --no-resume",
-        ),
-        "001003" | "000939" | "002140" => {
-            (ErrorKind::Config.into(), "correct the SQL of `source_filter`")
-        }
-        "000606" => (
-            ErrorKind::Config.into(),
-            "correct `snowflake.warehouse`, or grant its usage to the role",
-        ),
-        "003001" => (ErrorKind::Auth.into(), "grant the role the missing right"),
-        "390100" | "390144" | "390303" | "390318" | "390101" | "394304" => {
-            (ErrorKind::Auth.into(), "correct `snowflake.user` and its key, password or token")
-        }
-        "390189" | "390201" => (ErrorKind::NotFound.into(), "correct `snowflake.role`"),
-        "390110" | "390111" | "390112" | "390113" | "390114" | "390115" | "390195" => {
-            (ErrorKind::Connection.into(), SESSION)
-        }
-        // Cancelled by somebody else: where this tool cancels, nobody waits for the answer.
-        "000604" => (ErrorKind::Connection.into(), "somebody cancelled the statement; run again"),
-        "000630" => (ErrorKind::Timeout.into(), "raise `snowflake.statement_timeout_seconds`"),
-        "000603" | "300002" | "370001" => {
-            (ErrorKind::Connection.into(), "an internal error of Snowflake; run again later")
-        }
-        _ if number.starts_with("100") => {
-            (code::VALUE_REFUSED, "a value cannot be computed; correct `source_filter` or the rows")
-        }
-        _ => (ErrorKind::Config.into(), "look the code up in Snowflake's list of errors"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use migrate_core::Retry;
-
     use super::*;
 
     #[test]
@@ -191,16 +177,6 @@ mod tests {
         for cell in ["John Smith", "DE89 3704 0044", "x@y.z", "secret"] {
             let said = format!("Numeric value '{cell}' is not recognized");
             assert_eq!(without_values("100038", &said), "Numeric value '…' is not recognized");
-        }
-    }
-
-    #[test]
-    fn lost_sessions_heal_and_refusals_do_not() {
-        for number in ["390112", "390114", "000604", "000630", "300002"] {
-            assert_eq!(meaning(number).0.kind().retry(), Retry::AfterDelay, "{number}");
-        }
-        for number in ["002003", "000904", "390100", "390144", "003001", "100038", "999999"] {
-            assert_eq!(meaning(number).0.kind().retry(), Retry::Never, "{number}");
         }
     }
 }

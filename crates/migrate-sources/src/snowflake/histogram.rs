@@ -70,12 +70,18 @@ pub(super) fn render(
     if has_units {
         sql.text("\"T\", ");
     }
-    sql.text("\"B\", \"S\") ORDER BY ");
-    for group in &groups {
-        sql.name(group).text(" NULLS LAST, ");
+    sql.text("\"B\", \"S\")");
+    order_by(sql, request);
+    Ok(())
+}
+
+/// The order in which the answer is read, over its own columns.
+pub(super) fn order_by(sql: &mut SqlBuilder, request: &HistogramRequest<'_>) {
+    sql.text(" ORDER BY ");
+    for group in 0..request.within.len() {
+        sql.name(&format!("G{group}")).text(" NULLS LAST, ");
     }
     sql.text("\"FIRST\" NULLS LAST");
-    Ok(())
 }
 
 /// The names, each with a comma after it.

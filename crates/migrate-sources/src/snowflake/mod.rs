@@ -5,18 +5,24 @@
 //! counted by an independent statement, every wait has an end, sessions are renewed before they
 //! expire, and a statement that nobody waits for is aborted on the server.
 
+mod abort;
 mod bind;
 mod cell;
+mod codes;
 mod column;
 mod decode;
 mod describe;
 mod error;
+mod execution;
 mod facts;
 mod greatest;
 mod histogram;
+mod reattach;
 mod session;
 mod settings;
 mod statement;
+mod stored_results;
+mod submission;
 mod table;
 
 use std::sync::Arc;

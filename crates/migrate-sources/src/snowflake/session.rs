@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
 use migrate_core::{Error, ErrorKind, Result, Retry};
@@ -12,14 +12,18 @@ use snowflake_connector_rs::{
     AuthConfig, Client, ClientConfig, EndpointConfig, KeyPairConfig, QueryConfig, Session,
     SessionConfig,
 };
-use tokio::time::timeout;
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout};
 use tokio_util::task::TaskTracker;
 
-use super::error::classify;
+use super::error::{classify, classify_login};
 use super::settings::{SnowflakeAuth, SnowflakeSettings};
 
 /// A session token lives an hour; a login costs a second. The client does not renew by itself.
 const MAX_AGE: Duration = Duration::from_mins(50);
+
+/// Logins under way at once. Workers whose sessions expire together do not log in together.
+const LOGINS_AT_ONCE: usize = 4;
 
 /// How long the program waits at its end for aborts to arrive.
 const FAREWELL: Duration = Duration::from_secs(10);
@@ -29,6 +33,7 @@ pub(super) struct SessionPool {
     client: Client,
     settings: SnowflakeSettings,
     idle: Mutex<Vec<Opened>>,
+    logins: Semaphore,
     /// Requests that nobody waits for where they are made.
     farewells: TaskTracker,
 }
@@ -52,7 +57,13 @@ impl SessionPool {
             classify("The Snowflake client cannot be set up", &cause)
                 .with("account", &settings.account)
         })?;
-        Ok(Self { client, settings, idle: Mutex::default(), farewells: TaskTracker::new() })
+        Ok(Self {
+            client,
+            settings,
+            idle: Mutex::default(),
+            logins: Semaphore::new(LOGINS_AT_ONCE),
+            farewells: TaskTracker::new(),
+        })
     }
 
     pub(super) fn settings(&self) -> &SnowflakeSettings {
@@ -61,16 +72,26 @@ impl SessionPool {
 
     /// A session for one statement and its result.
     pub(super) async fn checkout(self: &Arc<Self>) -> Result<Checkout> {
-        let young = {
-            let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-            idle.retain(|opened| opened.since.elapsed() < MAX_AGE);
-            idle.pop()
-        };
-        let opened = match young {
+        let opened = match self.young() {
             Some(opened) => opened,
-            None => self.log_in().await?,
+            None => self.log_in_in_turn().await?,
         };
         Ok(Checkout { pool: Arc::clone(self), opened, is_good: true })
+    }
+
+    fn young(&self) -> Option<Opened> {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.retain(|opened| opened.since.elapsed() < MAX_AGE);
+        idle.pop()
+    }
+
+    async fn log_in_in_turn(&self) -> Result<Opened> {
+        let Ok(_turn) = self.logins.acquire().await else { return self.log_in().await };
+        // While this one waited, another worker may have finished with its session.
+        match self.young() {
+            Some(opened) => Ok(opened),
+            None => self.log_in().await,
+        }
     }
 
     /// Sends a request that must go out although its caller has ended. [`close`](Self::close) waits
@@ -99,7 +120,7 @@ impl SessionPool {
                     Error::new(ErrorKind::Timeout, "Snowflake does not answer the login")
                         .with_hint("check the network and `snowflake.account`")
                 })?
-                .map_err(|cause| classify("Cannot log in to Snowflake", &cause))?;
+                .map_err(|cause| classify_login(&cause))?;
             Ok(Opened { session: Arc::new(session), since })
         };
         log_in.retry(brief_retries()).when(is_transient).await.map_err(|error: Error| {
@@ -108,12 +129,14 @@ impl SessionPool {
     }
 }
 
-/// Three more tries within about ten seconds, for requests that may be repeated as they are.
+/// Four more tries within about five seconds, for requests that may be repeated as they are. The
+/// first comes at once: most faults concern one request.
 pub(super) fn brief_retries() -> ExponentialBuilder {
     ExponentialBuilder::default()
-        .with_min_delay(Duration::from_millis(500))
+        .with_min_delay(Duration::from_millis(50))
+        .with_factor(4.0)
         .with_max_delay(Duration::from_secs(5))
-        .with_max_times(3)
+        .with_max_times(4)
         .with_jitter()
 }
 
@@ -138,9 +161,11 @@ impl Checkout {
         &self.pool
     }
 
-    /// Whatever went wrong may be the session's fault: the next statement gets another one.
-    pub(super) fn discard(&mut self) {
+    /// The server does not know the session any more: neither it nor an older one is used again.
+    pub(super) fn mark_lost(&mut self) {
         self.is_good = false;
+        let mut idle = self.pool.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.retain(|other| other.since > self.opened.since);
     }
 }
 
@@ -175,9 +200,7 @@ fn client_config(settings: &SnowflakeSettings) -> ClientConfig {
     if let Some(role) = &settings.role {
         session = session.with_role(role);
     }
-    // Submitting alone may take 45 seconds; below that the query id of a lost answer is lost too.
-    let query = QueryConfig::new()
-        .with_query_response_timeout(settings.statement_timeout.max(Duration::from_mins(1)));
+    let query = QueryConfig::new().with_query_response_timeout(settings.answer_timeout);
     let config = ClientConfig::new(&settings.user, &settings.account, auth)
         .with_session(session)
         .with_query(query);

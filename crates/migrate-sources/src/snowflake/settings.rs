@@ -30,6 +30,9 @@ pub struct SnowflakeSettings {
     pub login_timeout: Duration,
     /// Limit of one statement until its result is ready; 4 hours unless set.
     pub statement_timeout: Duration,
+    /// Limit of hearing from a statement; 10 minutes unless set. Afterwards it is looked for by its
+    /// id and goes on. Submitting may take 45 seconds; below that, the id is lost with the answer.
+    pub answer_timeout: Duration,
     /// Limit of fetching one part of a result; 5 minutes unless set.
     pub partition_timeout: Duration,
 }
@@ -69,6 +72,7 @@ impl SnowflakeSettings {
             session_parameters: BTreeMap::new(),
             login_timeout: Duration::from_mins(1),
             statement_timeout: Duration::from_hours(4),
+            answer_timeout: Duration::from_mins(10),
             partition_timeout: Duration::from_mins(5),
         }
     }
@@ -90,8 +94,8 @@ impl SnowflakeSettings {
             // Shapes come as objects, by which a table is known to have some.
             ("GEOGRAPHY_OUTPUT_FORMAT", "GeoJSON".into()),
             ("GEOMETRY_OUTPUT_FORMAT", "GeoJSON".into()),
-            // The server gives up when this side would.
-            ("STATEMENT_TIMEOUT_IN_SECONDS", self.statement_timeout.as_secs().into()),
+            // The server gives up when this side would. To it, 0 seconds are seven days.
+            ("STATEMENT_TIMEOUT_IN_SECONDS", self.statement_timeout.as_secs().max(1).into()),
             // A statement goes on while its result is being fetched over another connection.
             ("ABORT_DETACHED_QUERY", false.into()),
         ];

@@ -1,163 +1,26 @@
-//! Running statements: bounded in time, aborted when nobody waits, counted at the end.
+//! Small statements, whose answer is taken as a whole.
 
 use std::sync::Arc;
 
-use backon::BackoffBuilder;
 use migrate_core::arrow::array::{AsArray, RecordBatch};
 use migrate_core::arrow::compute::concat_batches;
 use migrate_core::arrow::datatypes::{Decimal128Type, Field, Schema};
-use migrate_core::{Error, ErrorKind, Result, RunContext, SqlStatement, TableSchema, code};
-use snowflake_connector_rs::{QueryCanceller, ResultCursor, ResultTable};
+use migrate_core::{Error, ErrorKind, Result, RunContext, SqlStatement, code};
+use snowflake_connector_rs::ResultTable;
 use tokio::time::timeout;
 
-use super::bind::bound;
 use super::column::columns;
 use super::decode::{Layout, decode};
 use super::error::classify;
-use super::session::{Checkout, SessionPool, brief_retries, is_transient};
+use super::execution::Execution;
+use super::reattach::Extract;
+use super::session::{SessionPool, is_transient};
+use super::submission::Ready;
 
-/// Tries of one part beside the client's own; each may take the whole limit.
-const PART_TRIES: u32 = 3;
+/// Tries of an answer that arrives broken or lacks rows.
+const TRIES: u32 = 3;
 
-/// A statement whose result is ready to be fetched.
-#[derive(Debug)]
-pub(super) struct Execution {
-    session: Checkout,
-    cursor: ResultCursor,
-}
-
-impl Execution {
-    /// Runs a statement until its result is ready. It is aborted on the server when `cx` is
-    /// cancelled and when the call is dropped.
-    ///
-    /// # Errors
-    ///
-    /// What the server answers; `Cancelled`.
-    pub(super) async fn start(
-        mut session: Checkout,
-        statement: &SqlStatement,
-        cx: &RunContext,
-    ) -> Result<Self> {
-        cx.ensure_active()?;
-        let handle = session
-            .session()
-            .query_handle(bound(statement))
-            .map_err(|cause| classify("A statement cannot be sent to Snowflake", &cause))?;
-        let mut abort = AbortOnDrop::new(Arc::clone(session.pool()), handle.canceller());
-        let outcome = cx
-            .unless_cancelled(async {
-                handle
-                    .execute()
-                    .await
-                    .map_err(|cause| classify("Snowflake refused a statement", &cause))
-            })
-            .await;
-        match outcome {
-            Ok(cursor) => {
-                abort.disarm();
-                Ok(Self { session, cursor })
-            }
-            Err(error) => {
-                if error.kind() == ErrorKind::Cancelled {
-                    abort.now().await;
-                }
-                // A statement that the server has refused runs no more; one whose answer was lost
-                // may still run.
-                if !is_transient(&error) {
-                    abort.disarm();
-                }
-                session.discard();
-                Err(error)
-            }
-        }
-    }
-
-    /// The next part of the result; `None` at its end.
-    ///
-    /// # Errors
-    ///
-    /// `Timeout` for a part that stalls again and again, `Connection` for one that cannot be had.
-    pub(super) async fn next_part(&mut self) -> Result<Option<ResultTable>> {
-        let limit = self.session.pool().settings().partition_timeout;
-        for _try in 0..PART_TRIES {
-            // The client keeps its place when the wait is given up.
-            match timeout(limit, self.cursor.next_table()).await {
-                Ok(Ok(part)) => return Ok(part),
-                Ok(Err(cause)) => {
-                    self.session.discard();
-                    return Err(classify("A part of a Snowflake result cannot be fetched", &cause)
-                        .with("query_id", self.cursor.query_id()));
-                }
-                Err(_elapsed) => {
-                    tracing::warn!(query_id = self.cursor.query_id(), "a part of a result stalled");
-                }
-            }
-        }
-        self.session.discard();
-        Err(Error::new(ErrorKind::Timeout, "A part of a Snowflake result does not arrive")
-            .with("query_id", self.cursor.query_id())
-            .with_hint(
-                "allow the result storage's address through proxy and firewall, or raise \
-                 `snowflake.partition_timeout_seconds`",
-            ))
-    }
-
-    /// The columns of the result.
-    pub(super) fn columns(&self) -> Vec<migrate_core::Column> {
-        columns(self.cursor.schema())
-    }
-
-    /// Compares the rows that arrived with the rows that the server keeps for this result: the
-    /// client accepts parts that lack rows.
-    ///
-    /// # Errors
-    ///
-    /// [`code::ROW_COUNT_MISMATCH`].
-    pub(super) async fn verify_count(&self, arrived: u64, cx: &RunContext) -> Result<()> {
-        let query_id = self.cursor.query_id();
-        let statement = SqlStatement {
-            sql: format!(
-                "SELECT COUNT(*)::NUMBER(38,0) AS \"N\" FROM TABLE(RESULT_SCAN('{}'))",
-                query_id.replace('\'', "")
-            ),
-            params: Vec::new(),
-        };
-        let kept = fetch_count(self.session.pool(), &statement, cx).await?;
-        if kept == arrived {
-            return Ok(());
-        }
-        Err(Error::new(
-            code::ROW_COUNT_MISMATCH,
-            format!("Snowflake delivered {arrived} of {kept} rows"),
-        )
-        .with("query_id", query_id)
-        .with_hint("nothing was written; run again"))
-    }
-
-    /// How batches of these columns are read, after a look whether they are the planned ones.
-    ///
-    /// # Errors
-    ///
-    /// `SchemaMismatch` when the result has other columns than `planned`.
-    pub(super) fn layout(&self, planned: &TableSchema) -> Result<Layout> {
-        let found = self.columns();
-        let same = found.len() == planned.columns.len()
-            && found.iter().zip(&planned.columns).all(|(found, planned)| {
-                found.name == planned.name
-                    && found.column_type.arrow() == planned.column_type.arrow()
-            });
-        if !same {
-            return Err(Error::new(
-                ErrorKind::SchemaMismatch,
-                format!("The columns of {} have changed since the load was planned", planned.table),
-            )
-            .with_hint("start anew with --no-resume"));
-        }
-        Ok(layout_of(&planned.columns))
-    }
-}
-
-fn layout_of(columns: &[migrate_core::Column]) -> Layout {
+pub(super) fn layout_of(columns: &[migrate_core::Column]) -> Layout {
     let fields: Vec<_> = columns
         .iter()
         .map(|column| Field::new(column.name.as_str(), column.column_type.arrow(), column.nullable))
@@ -168,7 +31,14 @@ fn layout_of(columns: &[migrate_core::Column]) -> Layout {
     }
 }
 
-/// The whole result of a small statement. The statement may be repeated.
+/// The id of a statement as a literal: table functions take no bind there.
+pub(super) fn id_literal(query_id: &str) -> String {
+    let plain: String =
+        query_id.chars().filter(|letter| letter.is_ascii_hexdigit() || *letter == '-').collect();
+    format!("'{plain}'")
+}
+
+/// The whole result of a small statement that is cheap to repeat.
 ///
 /// # Errors
 ///
@@ -178,7 +48,20 @@ pub(super) async fn fetch(
     statement: &SqlStatement,
     cx: &RunContext,
 ) -> Result<RecordBatch> {
-    fetch_as(sessions, statement, cx, Ok).await
+    fetch_as(sessions, &Extract::cheap(statement.clone()), cx, Ok).await
+}
+
+/// The same of a statement that may run long.
+///
+/// # Errors
+///
+/// As [`fetch`].
+pub(super) async fn fetch_long(
+    sessions: &Arc<SessionPool>,
+    extract: &Extract,
+    cx: &RunContext,
+) -> Result<RecordBatch> {
+    fetch_as(sessions, extract, cx, Ok).await
 }
 
 /// The one count of a statement that selects one.
@@ -188,7 +71,7 @@ pub(super) async fn fetch(
 /// As [`fetch`]; [`code::ROW_COUNT_MISMATCH`] when the answer has not exactly one row.
 pub(super) async fn fetch_count(
     sessions: &Arc<SessionPool>,
-    statement: &SqlStatement,
+    extract: Extract,
     cx: &RunContext,
 ) -> Result<u64> {
     let one = |answer: RecordBatch| match counts(&answer, 0)?.as_slice() {
@@ -196,44 +79,66 @@ pub(super) async fn fetch_count(
         _ => Err(Error::new(code::ROW_COUNT_MISMATCH, "Snowflake answered a count without one")
             .with_hint("run again")),
     };
-    fetch_as(sessions, statement, cx, one).await
+    fetch_as(sessions, &extract, cx, one).await
 }
 
 async fn fetch_as<T>(
     sessions: &Arc<SessionPool>,
-    statement: &SqlStatement,
+    extract: &Extract,
     cx: &RunContext,
     read: impl Fn(RecordBatch) -> Result<T> + Send + Sync,
 ) -> Result<T> {
-    let mut rests = brief_retries().build();
+    let mut tries = 0;
     loop {
-        // Logging in has a patience of its own.
-        let session = sessions.checkout().await?;
-        match fetch_once(session, statement, cx).await.and_then(&read) {
-            Err(error) if is_transient(&error) => match rests.next() {
-                Some(rest) => tokio::time::sleep(rest).await,
-                None => return Err(error),
-            },
+        tries += 1;
+        // Running it has a patience of its own.
+        let mut execution = Execution::run(sessions, extract.clone(), cx).await?;
+        match everything(&mut execution).await.and_then(&read) {
+            Err(error) if is_transient(&error) && tries < TRIES => {}
             outcome => return outcome,
         }
     }
 }
 
-async fn fetch_once(
-    session: Checkout,
-    statement: &SqlStatement,
-    cx: &RunContext,
-) -> Result<RecordBatch> {
-    let mut execution = Execution::start(session, statement, cx).await?;
+async fn everything(execution: &mut Execution) -> Result<RecordBatch> {
     let layout = layout_of(&execution.columns());
     let mut batches = Vec::new();
     while let Some(part) = execution.next_part().await? {
-        decode(&part, &layout, part.row_count().max(1), |batch| {
-            batches.push(batch);
-            true
-        })?;
+        gather(&part, &layout, &mut batches)?;
     }
-    concat_batches(&layout.schema, &batches).map_err(|cause| {
+    joined(&layout, &batches)
+}
+
+/// All rows of a result that is known to be small, without any repair.
+///
+/// # Errors
+///
+/// `Timeout`, `Connection`.
+pub(super) async fn whole(ready: &mut Ready) -> Result<RecordBatch> {
+    let limit = ready.pool.settings().partition_timeout;
+    let layout = layout_of(&columns(ready.cursor.schema()));
+    let mut batches = Vec::new();
+    loop {
+        let part = timeout(limit, ready.cursor.next_table())
+            .await
+            .map_err(|_elapsed| {
+                Error::new(ErrorKind::Timeout, "A part of a Snowflake result does not arrive")
+            })?
+            .map_err(|cause| classify("A small Snowflake result cannot be fetched", &cause))?;
+        let Some(part) = part else { return joined(&layout, &batches) };
+        gather(&part, &layout, &mut batches)?;
+    }
+}
+
+fn gather(part: &ResultTable, layout: &Layout, batches: &mut Vec<RecordBatch>) -> Result<()> {
+    decode(part, layout, part.row_count().max(1), |batch| {
+        batches.push(batch);
+        true
+    })
+}
+
+fn joined(layout: &Layout, batches: &[RecordBatch]) -> Result<RecordBatch> {
+    concat_batches(&layout.schema, batches).map_err(|cause| {
         Error::new(ErrorKind::Internal, "Parts of a result differ").with_source(cause)
     })
 }
@@ -253,38 +158,12 @@ pub(super) fn counts(batch: &RecordBatch, position: usize) -> Result<Vec<u64>> {
         .collect()
 }
 
-/// Aborts a statement on the server when the wait for it ends early.
-struct AbortOnDrop {
-    pool: Arc<SessionPool>,
-    canceller: Option<QueryCanceller>,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl AbortOnDrop {
-    fn new(pool: Arc<SessionPool>, canceller: QueryCanceller) -> Self {
-        Self { pool, canceller: Some(canceller) }
-    }
-
-    fn disarm(&mut self) {
-        self.canceller = None;
-    }
-
-    async fn now(&mut self) {
-        if let Some(canceller) = self.canceller.take() {
-            abort(canceller).await;
-        }
-    }
-}
-
-impl Drop for AbortOnDrop {
-    fn drop(&mut self) {
-        if let Some(canceller) = self.canceller.take() {
-            self.pool.later(abort(canceller));
-        }
-    }
-}
-
-async fn abort(canceller: QueryCanceller) {
-    if let Err(cause) = canceller.cancel().await {
-        tracing::warn!(kind = ?cause.kind(), "a statement could not be aborted on Snowflake");
+    #[test]
+    fn an_id_cannot_leave_its_literal() {
+        assert_eq!(id_literal("01b7-00ff') -- x"), "'01b7-00ff--'");
     }
 }

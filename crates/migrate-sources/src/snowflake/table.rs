@@ -15,12 +15,15 @@ use tokio::sync::OnceCell;
 
 use super::decode::decode;
 use super::describe::{column_comments, with_declared_types};
+use super::execution::Execution;
 use super::facts::{self, Facts};
 use super::greatest;
 use super::histogram;
+use super::reattach::{Extract, Reread};
 use super::session::SessionPool;
 use super::settings::RESULT_CHUNK_MB;
-use super::statement::{Execution, fetch, fetch_count};
+use super::statement::{fetch, fetch_count, fetch_long};
+use super::stored_results::{StoredResult, StoredResults};
 use crate::task_stream::{BatchSender, TaskStream};
 
 /// Batches that wait for the consumer.
@@ -33,6 +36,7 @@ pub(super) struct SnowflakeTable {
     schema: Arc<TableSchema>,
     snapshot: Option<Snapshot>,
     facts: OnceCell<Facts>,
+    results: StoredResults,
 }
 
 /// The present moment by Snowflake's clock, in the form that time travel takes.
@@ -74,8 +78,8 @@ impl SnowflakeTable {
             sql.text("SELECT * FROM ");
             from(&mut sql, table, snapshot);
             sql.text(" LIMIT 0");
-            let session = sessions.checkout().await?;
-            Execution::start(session, &sql.finish(), &cx).await.map(|result| result.columns())
+            let result = Execution::run(&sessions, Extract::cheap(sql.finish()), &cx).await;
+            result.map(|result| result.columns())
         };
         let (columns, snapshot) = match (look(snapshot).await, snapshot) {
             (Ok(columns), snapshot) => (columns, snapshot.cloned()),
@@ -92,7 +96,8 @@ impl SnowflakeTable {
         };
         let columns = with_declared_types(&sessions, table, columns).await?;
         let schema = Arc::new(TableSchema::new(table.clone(), columns));
-        Ok(Self { sessions, schema, snapshot, facts: OnceCell::new() })
+        let (facts, results) = (OnceCell::new(), StoredResults::default());
+        Ok(Self { sessions, schema, snapshot, facts, results })
     }
 
     /// `FROM` this table, as of the snapshot.
@@ -110,6 +115,43 @@ impl SnowflakeTable {
             sql.text(" NULLS LAST");
         }
         Ok(())
+    }
+
+    /// A statement about this table, with the way back to its result.
+    fn extract(&self, sql: SqlBuilder, reread: Reread) -> Extract {
+        let database = self.schema.table.database.clone();
+        Extract { statement: sql.finish(), reread, database }
+    }
+
+    /// A stored result has no order of its own.
+    fn rereading(&self, columns: &[ColumnName], order: &[ColumnName]) -> Result<Reread> {
+        if order.is_empty() {
+            return Ok(Reread::AnyOrder);
+        }
+        // It can only be ordered by what is in it.
+        if !order.iter().all(|name| columns.contains(name)) {
+            return Ok(Reread::No);
+        }
+        let mut sql = SqlBuilder::new(Dialect::Snowflake);
+        self.order_by(&mut sql, order)?;
+        Ok(Reread::Ordered(sql.finish()))
+    }
+
+    /// The result of a scan, read anew where the same scan has run before and its rows were lost on
+    /// their way.
+    async fn execution(&self, extract: Extract, cx: &RunContext) -> Result<Execution> {
+        if let Some(known) = self.results.take(&extract.statement) {
+            let id = known.query_id.clone();
+            if let Some(again) = Execution::reread(&self.sessions, extract.clone(), &id, cx).await?
+            {
+                self.results.keep(known.reread());
+                return Ok(again);
+            }
+        }
+        let statement = extract.statement.clone();
+        let execution = Execution::run(&self.sessions, extract, cx).await?;
+        self.results.keep(StoredResult::new(statement, execution.result_id().to_owned()));
+        Ok(execution)
     }
 
     /// Asked once.
@@ -207,7 +249,7 @@ impl SourceTable for SnowflakeTable {
         sql.text("SELECT COUNT(*)::NUMBER(38,0) AS \"N\" FROM ");
         self.from(&mut sql);
         only_where(&mut sql, filter)?;
-        fetch_count(&self.sessions, &sql.finish(), &RunContext::new())
+        fetch_count(&self.sessions, self.extract(sql, Reread::AnyOrder), &RunContext::new())
             .await
             .map_err(|error| error.with("table", &self.schema.table))
     }
@@ -221,7 +263,10 @@ impl SourceTable for SnowflakeTable {
         let named = |error: Error| {
             error.with("table", &self.schema.table).with("column", &request.key.column)
         };
-        let answer = fetch(&self.sessions, &sql.finish(), &RunContext::new()).await;
+        let mut order = SqlBuilder::new(Dialect::Snowflake);
+        histogram::order_by(&mut order, request);
+        let extract = self.extract(sql, Reread::Ordered(order.finish()));
+        let answer = fetch_long(&self.sessions, &extract, &RunContext::new()).await;
         let histograms =
             answer.and_then(|answer| histogram::read(&answer, request)).map_err(named)?;
         // An answer without rows says nothing of its own completeness; a count has always one. Where
@@ -288,7 +333,8 @@ impl SourceTable for SnowflakeTable {
             self.from(sql);
             only_where(sql, filter)
         })?;
-        let answer = fetch(&self.sessions, &sql.finish(), &RunContext::new()).await;
+        let extract = self.extract(sql, Reread::AnyOrder);
+        let answer = fetch_long(&self.sessions, &extract, &RunContext::new()).await;
         answer
             .and_then(|answer| greatest::read(&answer, column))
             .map_err(|error| error.with("table", &self.schema.table).with("column", column))
@@ -314,8 +360,9 @@ impl SourceTable for SnowflakeTable {
         self.from(&mut sql);
         only_where(&mut sql, &predicate.and(request.filter))?;
         self.order_by(&mut sql, &request.order)?;
-        let session = cx.unless_cancelled(self.sessions.checkout()).await?;
-        let execution = Execution::start(session, &sql.finish(), cx)
+        let reread = self.rereading(&request.columns, &request.order)?;
+        let execution = self
+            .execution(self.extract(sql, reread), cx)
             .await
             .map_err(|error| error.with("table", &self.schema.table))?;
         let layout = execution.layout(&selected)?;

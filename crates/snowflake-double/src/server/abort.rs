@@ -1,12 +1,10 @@
 //! Aborts.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use serde_json::Value;
 
 use crate::log::Entry;
-use crate::sql::Failure;
 
 use super::State;
 use super::query;
@@ -28,19 +26,8 @@ pub(super) fn abort(state: &State, call: &Call, entry: &Entry) -> Reply {
         request.query_id = Some(Arc::clone(&statement.query_id));
         request.request_id = Some(statement.request_id.clone());
     });
-    if statement.done.borrow().is_some() && statement.in_progress.load(Ordering::SeqCst) == 0 {
+    if !statement.abort() {
         return not_running();
     }
-    statement.is_aborted.store(true, Ordering::SeqCst);
-    statement.cancel.set(Failure::cancelled());
-    statement.stop.send_replace(true);
-    // For the client it still ran, even where the double had its rows already.
-    statement.done.send_if_modified(|done| {
-        let had_rows = matches!(done, Some(crate::store::Done::Rows));
-        if had_rows {
-            *done = Some(crate::store::Done::Failed(Failure::cancelled()));
-        }
-        had_rows
-    });
     Reply::success(&Value::Null)
 }

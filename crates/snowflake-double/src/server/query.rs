@@ -1,7 +1,7 @@
 //! Statements: submission and polls.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32};
 
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -54,7 +54,7 @@ pub(super) fn session(
             entry.note(|request| request.session = Some(id));
             Ok((id, session))
         }
-        Err(fault) => Err(Reply::refusal(fault.code, fault.message)),
+        Err(fault) => Err(Reply::of_session(fault.code, fault.message)),
     }
 }
 
@@ -86,6 +86,7 @@ pub(super) async fn submit(
         request_id: if request_id.is_empty() { new_query_id() } else { request_id },
         sql: Arc::clone(&sql),
         session: session_id,
+        user: session.user.clone(),
         started: state.clock.now(),
         cancel: Arc::new(Cancel::default()),
         stop: watch::Sender::new(false),
@@ -138,7 +139,7 @@ async fn finished_or_in_progress(
     let mut done = statement.done.subscribe();
     // A failure is told at once: the service does not wait with it either.
     let has_failed = matches!(*done.borrow(), Some(Done::Failed(_)));
-    if !has_failed && take_one(&statement.in_progress) {
+    if !has_failed && statement.take_in_progress() {
         return in_progress(statement, code);
     }
     let wait = done.wait_for(Option::is_some);
@@ -154,11 +155,6 @@ async fn finished_or_in_progress(
         }
         Some(Done::Rows) => answer::rows(state, statement, fault),
     }
-}
-
-/// Takes one of a count, if there is one left.
-fn take_one(count: &AtomicU32) -> bool {
-    count.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok()
 }
 
 fn in_progress(statement: &Statement, code: &str) -> Reply {

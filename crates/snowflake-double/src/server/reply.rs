@@ -63,6 +63,14 @@ impl Reply {
         Self::json(Some(code.to_owned()), body.to_string())
     }
 
+    /// A refusal of a session's token: no statement came of the request, so nothing has an id.
+    pub(crate) fn of_session(code: &str, message: &str) -> Self {
+        let body = json!({
+            "data": null, "code": code, "message": message, "success": false, "headers": null,
+        });
+        Self::json(Some(code.to_owned()), body.to_string())
+    }
+
     /// Plain text with any status.
     pub(crate) fn status(status: u16, text: &str) -> Self {
         Self {

@@ -33,6 +33,31 @@ pub(crate) trait Results: Sync {
 
     /// When a statement began, in milliseconds since the epoch.
     fn started(&self, query_id: &str) -> Option<i64>;
+
+    /// The statements of a user, the newest first.
+    fn history(&self, user: &str) -> Vec<HistoryEntry>;
+
+    /// Ends a running statement of a user; false if there is none.
+    fn cancel(&self, user: &str, query_id: &str) -> bool;
+}
+
+/// What is told of an earlier statement.
+#[derive(Debug, Clone)]
+pub(crate) struct HistoryEntry {
+    pub(crate) query_id: Arc<str>,
+    pub(crate) sql: Arc<str>,
+    pub(crate) session: u64,
+    /// Milliseconds since the epoch.
+    pub(crate) started: i64,
+    pub(crate) state: HistoryState,
+}
+
+/// How far a statement is.
+#[derive(Debug, Clone)]
+pub(crate) enum HistoryState {
+    Running,
+    Succeeded,
+    Failed(Failure),
 }
 
 /// Objects that exist beside tables.

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use crate::table::{Cell, Column, Datum, NO_ROW, Relation, VectorBuilder};
+use crate::table::{Cell, Column, Datum, NO_ROW, Relation, VectorBuilder, ZONE_ROWS};
 
 use super::cancel::Cancel;
 use super::expr::{Call, Expr, Node};
@@ -51,6 +51,61 @@ impl Expr {
         input: &Relation,
         cancel: &Cancel,
     ) -> Result<Arc<[u32]>, Failure> {
+        match self.candidates(input) {
+            Some(candidates) if candidates.len() < input.rows => {
+                let hits = self.true_rows(&input.select(&candidates), cancel)?;
+                Ok(hits.iter().filter_map(|hit| candidates.get(*hit as usize).copied()).collect())
+            }
+            _ => self.true_rows(input, cancel),
+        }
+    }
+
+    /// The rows of the zones in which the leading comparisons with constants can hold, as the service
+    /// prunes its partitions; `None` where no zone can be ruled out.
+    fn candidates(&self, input: &Relation) -> Option<Arc<[u32]>> {
+        let conjuncts = match &self.node {
+            Node::And(args) => args.as_slice(),
+            _ => std::slice::from_ref(self),
+        };
+        let mut open: Option<Vec<bool>> = None;
+        for zones in conjuncts.iter().map_while(|conjunct| conjunct.zones(input)) {
+            match &mut open {
+                None => open = Some(zones),
+                Some(open) => open.iter_mut().zip(zones).for_each(|(open, zone)| *open &= zone),
+            }
+        }
+        let rows =
+            open?.into_iter().enumerate().filter(|(_, is_open)| *is_open).flat_map(|(zone, _)| {
+                let first = zone * ZONE_ROWS;
+                (first..input.rows.min(first + ZONE_ROWS)).map(index)
+            });
+        Some(rows.collect())
+    }
+
+    /// In which zones of its column a comparison with a constant can hold.
+    fn zones(&self, input: &Relation) -> Option<Vec<bool>> {
+        let Node::Call(call) = &self.node else { return None };
+        let [column, constant] = call.args.as_slice() else { return None };
+        if column.ty.scale() != constant.ty.scale() {
+            return None;
+        }
+        let (Node::Column(column), Node::Const(Datum::Number(bound))) =
+            (&column.node, &constant.node)
+        else {
+            return None;
+        };
+        let column = input.columns.get(*column)?;
+        match call.label.as_str() {
+            "Lt" => column.zones(|least, _| least < *bound),
+            "LtEq" => column.zones(|least, _| least <= *bound),
+            "Gt" => column.zones(|_, greatest| greatest > *bound),
+            "GtEq" => column.zones(|_, greatest| greatest >= *bound),
+            "Eq" => column.zones(|least, greatest| least <= *bound && greatest >= *bound),
+            _ => None,
+        }
+    }
+
+    fn true_rows(&self, input: &Relation, cancel: &Cancel) -> Result<Arc<[u32]>, Failure> {
         let column = self.eval(input, cancel)?;
         match column.as_const() {
             Some(Datum::Boolean(true)) => return Ok(all(input.rows)),

@@ -10,7 +10,7 @@ use super::binder::{Binder, Place};
 use super::env::{Ctes, Env};
 use super::failure::Failure;
 use super::join;
-use super::metadata::information_schema;
+use super::metadata::{information_schema, query_history};
 use super::query;
 use super::result::{Field, ResultSet};
 use super::scope::{Input, Scope, Source};
@@ -62,7 +62,7 @@ pub(crate) fn factor(
             aliased(query::run(env, ctes, subquery)?, alias.as_ref(), Source::Unnamed)
         }
         ast::TableFactor::TableFunction { expr, alias } => {
-            aliased(result_scan(env, ctes, expr)?, alias.as_ref(), Source::Unnamed)
+            aliased(table_function(env, ctes, expr)?, alias.as_ref(), Source::Unnamed)
         }
         ast::TableFactor::NestedJoin { table_with_joins, alias: None } => {
             input(env, ctes, std::slice::from_ref(table_with_joins))
@@ -229,11 +229,15 @@ fn timestamp(binder: &Binder<'_>, value: &ast::Expr) -> Result<i64, Failure> {
     }
 }
 
-/// `TABLE(RESULT_SCAN(id))`.
-fn result_scan(env: &Env<'_>, ctes: &Ctes, expr: &ast::Expr) -> Result<ResultSet, Failure> {
+/// `TABLE(RESULT_SCAN(id))`, or the history of statements.
+fn table_function(env: &Env<'_>, ctes: &Ctes, expr: &ast::Expr) -> Result<ResultSet, Failure> {
     let unknown = || Failure::unsupported(format!("TABLE({expr})"));
     let ast::Expr::Function(call) = expr else { return Err(unknown()) };
-    if text::name_parts(&call.name)? != ["RESULT_SCAN"] {
+    let name = text::name_parts(&call.name)?;
+    if let Some(found) = query_history::find(env, &name, call)? {
+        return Ok(found);
+    }
+    if name != ["RESULT_SCAN"] {
         return Err(unknown());
     }
     let ast::FunctionArguments::List(list) = &call.args else { return Err(unknown()) };

@@ -35,7 +35,7 @@ mod tests;
 
 pub(crate) use binds::Binds;
 pub(crate) use cancel::Cancel;
-pub(crate) use env::{Account, Env, Results, SessionState};
+pub(crate) use env::{Account, Env, HistoryEntry, HistoryState, Results, SessionState};
 pub(crate) use failure::Failure;
 pub(crate) use parameters::{KNOWN as KNOWN_PARAMETERS, default as default_parameter};
 pub(crate) use result::{Change, Field, Outcome, ResultSet, StatementType};

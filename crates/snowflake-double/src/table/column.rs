@@ -101,6 +101,17 @@ impl Column {
         }
     }
 
+    /// For each zone of a stored array, whether a number between its least and its greatest can pass;
+    /// `None` where nothing is known.
+    pub(crate) fn zones(&self, can_pass: impl Fn(i128, i128) -> bool) -> Option<Vec<bool>> {
+        let Self::Stored { parts, pick: None } = self else { return None };
+        let [only] = parts.vectors.as_slice() else { return None };
+        let zones = only.zones();
+        let judged =
+            zones.iter().map(|(least, greatest)| can_pass((*least).into(), (*greatest).into()));
+        (!zones.is_empty()).then(|| judged.collect())
+    }
+
     /// The value, if every row has the same one.
     pub(crate) fn as_const(&self) -> Option<&Datum> {
         match self {

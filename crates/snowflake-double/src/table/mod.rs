@@ -17,4 +17,4 @@ pub(crate) use name::{TableName, shown};
 pub use parquet::ColumnNames;
 pub(crate) use spec::ColumnSpec;
 pub use spec::Table;
-pub(crate) use vector::{Misfit, VectorBuilder};
+pub(crate) use vector::{Misfit, VectorBuilder, ZONE_ROWS};

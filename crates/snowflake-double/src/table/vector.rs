@@ -3,6 +3,8 @@
 //! Numbers take the narrowest of 32, 64 and 128 bits that holds all values of the array. Nothing is
 //! kept as rendered text.
 
+use std::sync::OnceLock;
+
 use super::cell::{Cell, Kind};
 use crate::calendar::Stamp;
 
@@ -13,7 +15,12 @@ pub(crate) struct Vector {
     /// One bit per row, set for NULL; absent when there is none.
     nulls: Option<Vec<u64>>,
     rows: usize,
+    /// Least and greatest number of each zone, made when they are first asked for.
+    zones: OnceLock<Vec<(i64, i64)>>,
 }
+
+/// Rows that share a least and a greatest number.
+pub(crate) const ZONE_ROWS: usize = 1_024;
 
 #[derive(Debug)]
 enum Data {
@@ -52,6 +59,16 @@ impl Vector {
             .is_some_and(|word| word >> (row % 64) & 1 == 1)
     }
 
+    /// Least and greatest number of each [`ZONE_ROWS`] rows; empty unless all numbers fit 64 bits.
+    /// NULLs count as zero, so a zone may seem wider than it is.
+    pub(crate) fn zones(&self) -> &[(i64, i64)] {
+        self.zones.get_or_init(|| match &self.data {
+            Data::Small(values) => zones(values),
+            Data::Medium(values) => zones(values),
+            _ => Vec::new(),
+        })
+    }
+
     /// Bytes held, for figures and for `INFORMATION_SCHEMA.TABLES.BYTES`.
     pub(crate) fn bytes(&self) -> usize {
         let nulls = self.nulls.as_ref().map_or(0, |words| words.len() * 8);
@@ -68,6 +85,12 @@ impl Vector {
                 Data::Zoned { seconds, .. } => seconds.len() * 14,
             }
     }
+}
+
+fn zones<N: Copy + Ord + Into<i64>>(values: &[N]) -> Vec<(i64, i64)> {
+    let ends = |zone: &[N]| zone.iter().min().copied().zip(zone.iter().max().copied());
+    let zones = values.chunks(ZONE_ROWS).filter_map(ends);
+    zones.map(|(least, greatest)| (least.into(), greatest.into())).collect()
 }
 
 impl Data {
@@ -155,7 +178,7 @@ impl VectorBuilder {
     pub(crate) fn finish(mut self) -> Vector {
         self.data.shrink();
         let nulls = self.has_nulls.then_some(self.nulls);
-        Vector { data: self.data, nulls, rows: self.rows }
+        Vector { data: self.data, nulls, rows: self.rows, zones: OnceLock::new() }
     }
 
     fn filler(&self) -> Cell<'static> {

@@ -26,6 +26,7 @@ pub(super) fn bind(call: &FunctionCall<'_, '_>) -> Result<Option<Expr>, Failure>
         "CURRENT_SESSION" => Some(session.session_id.to_string()),
         "LAST_QUERY_ID" => session.last_query.as_ref().map(ToString::to_string),
         "SYSTEM$WAIT" => return wait(call).map(Some),
+        "SYSTEM$CANCEL_QUERY" => return cancel(call).map(Some),
         "SYSTEM$LAST_CHANGE_COMMIT_TIME" => return last_change(call).map(Some),
         _ => return Ok(None),
     };
@@ -49,6 +50,19 @@ fn wait(call: &FunctionCall<'_, '_>) -> Result<Expr, Failure> {
     };
     call.binder.env.cancel.wait(time)?;
     let text = format!("waited {amount} {}", unit.to_ascii_lowercase());
+    Ok(Expr::constant(Datum::Text(text), Type::varchar()))
+}
+
+/// Ends another statement of the same user.
+fn cancel(call: &FunctionCall<'_, '_>) -> Result<Expr, Failure> {
+    call.count(1, 1)?;
+    let id = call.text(0)?;
+    let env = call.binder.env;
+    let text = if env.results.cancel(&env.session.user, &id) {
+        format!("query [{id}] terminated.")
+    } else {
+        "Identified SQL statement is not currently executing.".to_owned()
+    };
     Ok(Expr::constant(Datum::Text(text), Type::varchar()))
 }
 

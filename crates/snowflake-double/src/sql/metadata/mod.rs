@@ -2,6 +2,7 @@
 
 pub(crate) mod describe;
 pub(crate) mod information_schema;
+pub(crate) mod query_history;
 pub(crate) mod show;
 
 use crate::calendar::Stamp;
