@@ -10,6 +10,7 @@ mod cell;
 mod column;
 mod decode;
 mod describe;
+mod double;
 mod error;
 mod facts;
 mod histogram;

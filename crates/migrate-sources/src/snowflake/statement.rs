@@ -6,13 +6,16 @@ use backon::BackoffBuilder;
 use migrate_core::arrow::array::{AsArray, RecordBatch};
 use migrate_core::arrow::compute::concat_batches;
 use migrate_core::arrow::datatypes::{Decimal128Type, Field, Schema};
-use migrate_core::{Error, ErrorKind, Result, RunContext, SqlStatement, TableSchema, code};
+use migrate_core::{
+    ColumnType, Error, ErrorKind, Result, RunContext, SqlStatement, TableSchema, code,
+};
 use snowflake_connector_rs::{QueryCanceller, ResultCursor, ResultTable};
 use tokio::time::timeout;
 
 use super::bind::bound;
 use super::column::columns;
 use super::decode::{Layout, decode};
+use super::double;
 use super::error::classify;
 use super::session::{Checkout, SessionPool, brief_retries, is_transient};
 
@@ -142,10 +145,16 @@ impl Execution {
     pub(super) fn layout(&self, planned: &TableSchema) -> Result<Layout> {
         let found = self.columns();
         let same = found.len() == planned.columns.len()
-            && found.iter().zip(&planned.columns).all(|(found, planned)| {
-                found.name == planned.name
-                    && found.column_type.arrow() == planned.column_type.arrow()
-            });
+            && found.iter().zip(&planned.columns).enumerate().all(
+                |(position, (found, planned))| {
+                    if double::is_double(&planned.column_type) {
+                        return found.name.as_str() == double::alias(position)
+                            && matches!(found.column_type, ColumnType::Text { .. });
+                    }
+                    found.name == planned.name
+                        && found.column_type.arrow() == planned.column_type.arrow()
+                },
+            );
         if !same {
             return Err(Error::new(
                 ErrorKind::SchemaMismatch,

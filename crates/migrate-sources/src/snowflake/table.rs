@@ -9,12 +9,13 @@ use migrate_core::{
     Annotations, BatchStream, Column, ColumnName, ColumnType, DeclaredKeys, Dialect, Error,
     ErrorKind, Extent, HistogramRequest, Key, KeyHistogram, ObjectStat, Predicate, Pushdown,
     Result, RunContext, Scalar, ScanRequest, Snapshot, SourceTable, SqlBuilder, SqlStatement,
-    TableRef, TableSchema, TableSize, closest, code, greatest_of,
+    TableRef, TableSchema, TableSize, closest, code,
 };
 use tokio::sync::OnceCell;
 
 use super::decode::decode;
 use super::describe::{column_comments, with_declared_types};
+use super::double;
 use super::facts::{self, Facts};
 use super::histogram;
 use super::session::SessionPool;
@@ -133,9 +134,15 @@ fn from(sql: &mut SqlBuilder, table: &TableRef, snapshot: Option<&Snapshot>) {
 }
 
 /// One column of a scan.
-fn select(sql: &mut SqlBuilder, column: &Column) {
+fn select(sql: &mut SqlBuilder, position: usize, column: &Column) {
     let name = column.name.as_str();
     match column.column_type {
+        ColumnType::Float64 => {
+            double::exact(sql, |sql| {
+                sql.name(name);
+            });
+            sql.text(" AS ").name(&double::alias(position))
+        }
         // A result shows a vector with six digits after the point; an array shows all of them.
         ColumnType::Vector { .. } => sql.name(name).text("::ARRAY AS ").name(name),
         // GeoJSON has no place for the number of the reference system.
@@ -221,8 +228,9 @@ impl SourceTable for SnowflakeTable {
             error.with("table", &self.schema.table).with("column", &request.key.column)
         };
         let answer = fetch(&self.sessions, &sql.finish(), &RunContext::new()).await;
-        let histograms =
-            answer.and_then(|answer| histogram::read(&answer, request)).map_err(named)?;
+        let histograms = answer
+            .and_then(|answer| histogram::read(&answer, request, &self.schema))
+            .map_err(named)?;
         // An answer without rows says nothing of its own completeness; a count has always one.
         if histograms.is_empty() && self.count(request.filter).await? > 0 {
             return Err(named(histogram::incomplete()));
@@ -272,12 +280,22 @@ impl SourceTable for SnowflakeTable {
     async fn greatest(&self, column: &ColumnName, filter: &Predicate) -> Result<Option<Scalar>> {
         let known = self.schema.require(column)?;
         let mut sql = SqlBuilder::new(Dialect::Snowflake);
-        sql.text("SELECT MAX(").name(column.as_str());
-        if matches!(known.column_type, ColumnType::Text { .. }) {
-            // By its bytes, as bounds are compared.
-            sql.text(" COLLATE ''");
+        let max = |sql: &mut SqlBuilder| {
+            sql.text("MAX(").name(column.as_str());
+            if matches!(known.column_type, ColumnType::Text { .. }) {
+                // By its bytes, as bounds are compared.
+                sql.text(" COLLATE ''");
+            }
+            sql.text(")");
+        };
+        let is_double = double::is_double(&known.column_type);
+        sql.text("SELECT ");
+        if is_double {
+            double::exact(&mut sql, max)
+        } else {
+            max(&mut sql)
         }
-        sql.text(") AS \"GREATEST\" FROM ");
+        sql.text(" AS \"GREATEST\" FROM ");
         self.from(&mut sql);
         only_where(&mut sql, filter)?;
         let answer = fetch(&self.sessions, &sql.finish(), &RunContext::new())
@@ -288,7 +306,8 @@ impl SourceTable for SnowflakeTable {
                 .with("table", &self.schema.table)
                 .with_hint("run again"));
         }
-        greatest_of(answer.column(0), column, None)
+        let greatest = double::values(answer.column(0), column, is_double)?;
+        Ok(greatest.into_iter().flatten().next())
     }
 
     async fn objects(&self) -> Result<Vec<ObjectStat>> {
@@ -305,7 +324,7 @@ impl SourceTable for SnowflakeTable {
         sql.text("SELECT ");
         for (position, column) in selected.columns.iter().enumerate() {
             sql.text(if position == 0 { "" } else { ", " });
-            select(&mut sql, column);
+            select(&mut sql, position, column);
         }
         sql.text(" FROM ");
         self.from(&mut sql);
