@@ -2,9 +2,11 @@
 
 mod catalog;
 mod chunks;
+mod json_tree;
 mod matrix;
 mod merging;
 mod prepare;
+mod replacing;
 mod samples;
 mod support;
 mod values;
