@@ -7,6 +7,7 @@ mod matrix;
 mod merging;
 mod prepare;
 mod replacing;
+mod round_trips;
 mod samples;
 mod support;
 mod values;
