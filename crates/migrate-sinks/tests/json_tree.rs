@@ -58,20 +58,20 @@ fn number(text: &str) -> Tree {
 
 fn tree(raw: &RawValue) -> Tree {
     let text = raw.get();
-    match text.as_bytes()[0] {
-        b'{' => {
+    match text.chars().next().expect("a value") {
+        '{' => {
             let mut object: BTreeMap<String, Vec<Tree>> = BTreeMap::new();
             for (key, value) in serde_json::from_str::<Pairs<'_>>(text).expect("an object").0 {
                 object.entry(key).or_default().push(tree(value));
             }
             Tree::Object(object)
         }
-        b'[' => {
+        '[' => {
             let items: Vec<&RawValue> = serde_json::from_str(text).expect("a list");
             Tree::List(items.into_iter().map(tree).collect())
         }
-        b'"' => Tree::Text(serde_json::from_str(text).expect("a text")),
-        b'-' | b'0'..=b'9' => number(text),
+        '"' => Tree::Text(serde_json::from_str(text).expect("a text")),
+        '-' | '0'..='9' => number(text),
         _ => Tree::Word(text.to_owned()),
     }
 }

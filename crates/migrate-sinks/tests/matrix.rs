@@ -387,8 +387,9 @@ fn random(column_type: &ColumnType) -> BoxedStrategy<String> {
     }
 }
 
-/// The types of which values are made up here.
-fn made_up() -> Vec<Sample> {
+/// The types of which values can be made up, with so many of each.
+fn made_up(values: usize) -> Vec<(Sample, Vec<String>)> {
+    let mut runner = TestRunner::new(Config { failure_persistence: None, ..Config::default() });
     let has_random = |sample: &Sample| {
         !matches!(
             sample.column_type,
@@ -398,7 +399,16 @@ fn made_up() -> Vec<Sample> {
                 | ColumnType::Other
         )
     };
-    samples().into_iter().filter(has_random).collect()
+    let mut value = |column_type: &ColumnType| {
+        random(column_type).new_tree(&mut runner).expect("a value").current()
+    };
+    let samples = samples().into_iter().filter(has_random);
+    samples
+        .map(|sample| {
+            let texts = (0..values).map(|_| value(&sample.column_type)).collect();
+            (sample, texts)
+        })
+        .collect()
 }
 
 #[tokio::test]
@@ -418,17 +428,15 @@ async fn random_values_of_every_pair_come_back_equal_or_are_refused() {
 
 /// So many random values of every type that can enter one target type; how many types those are.
 async fn randomly(target: &Target, spot: &Spot, values: usize) -> (usize, Vec<String>) {
-    let mut runner = TestRunner::new(Config { failure_persistence: None, ..Config::default() });
     let (mut pairs, mut complaints) = (0, Vec::new());
-    for sample in made_up() {
+    for (sample, texts) in made_up(values) {
         let pair = ColumnPair::new("v", "v", sample.column_type.clone());
         if matches!(spot.sink.assess(&pair), Fidelity::Impossible { .. }) {
             continue;
         }
         pairs += 1;
-        for _ in 0..values {
-            let value = random(&sample.column_type).new_tree(&mut runner).expect("a value");
-            complaints.extend(judge(target, spot, &sample, &value.current()).await.err());
+        for text in texts {
+            complaints.extend(judge(target, spot, &sample, &text).await.err());
         }
     }
     (pairs, complaints)

@@ -9,6 +9,7 @@ use migrate_postgres::{Database, PostgresSettings};
 use migrate_sinks::PgSink;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
 
 use crate::support::{Given, Target, batch, batches, chunk, plan};
 
@@ -33,22 +34,24 @@ impl Traffic {
             } else if self.client_spoke.swap(false, Ordering::SeqCst) {
                 self.round_trips.fetch_add(1, Ordering::SeqCst);
             }
-            if to.write_all(&buffer[..read]).await.is_err() {
+            if to.write_all(buffer.get(..read).expect("read")).await.is_err() {
                 break;
             }
         }
     }
 }
 
-/// The port of a proxy in front of a server.
-async fn proxy(server: String, traffic: Arc<Traffic>) -> u16 {
+/// The port of a proxy in front of a server, which passes as long as its tasks are kept.
+async fn proxy(server: String, traffic: Arc<Traffic>) -> (u16, JoinSet<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("binds");
     let port = listener.local_addr().expect("an address").port();
-    tokio::spawn(async move {
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move {
+        let mut connections = JoinSet::new();
         while let Ok((client, _)) = listener.accept().await {
             let server = TcpStream::connect(&server).await.expect("the server");
             let traffic = Arc::clone(&traffic);
-            tokio::spawn(async move {
+            connections.spawn(async move {
                 let ((from_client, to_client), (from_server, to_server)) =
                     (client.into_split(), server.into_split());
                 tokio::join!(
@@ -58,7 +61,7 @@ async fn proxy(server: String, traffic: Arc<Traffic>) -> u16 {
             });
         }
     });
-    port
+    (port, tasks)
 }
 
 #[tokio::test]
@@ -68,7 +71,8 @@ async fn ten_thousand_rows_are_merged_in_a_hundredth_of_their_round_trips() {
     let mut settings = PostgresSettings::from_url(target.server.url()).expect("url");
     let traffic = Arc::new(Traffic::default());
     let server = format!("{}:{}", settings.host, settings.port);
-    settings.port = proxy(server, Arc::clone(&traffic)).await;
+    let (port, _tasks) = proxy(server, Arc::clone(&traffic)).await;
+    settings.port = port;
     settings.host = "127.0.0.1".into();
     let sink = PgSink::new(Database::connect(&settings, 1).await.expect("connects"));
     let table = sink.open(&TableRef::in_schema("public", "t")).await.expect("opens");

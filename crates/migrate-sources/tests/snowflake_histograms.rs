@@ -120,7 +120,7 @@ async fn snowflake_counts_as_we_do() {
 
 #[tokio::test]
 async fn doubles_that_differ_in_the_last_digit_are_cut_apart() {
-    let doubles = [0.3, 0.300_000_000_000_000_04, 0.299_999_999_999_999_99, f64::MAX, 10.0, 9.0];
+    let doubles = [0.3, 0.300_000_000_000_000_04, 0.3_f64.next_down(), f64::MAX, 10.0, 9.0];
     let doubles = doubles.into_iter().chain([f64::NAN, f64::INFINITY]).map(Value::from);
     let spec = Table::new("DB.PUBLIC.T")
         .column("F", Type::Float)

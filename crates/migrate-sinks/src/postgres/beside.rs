@@ -133,9 +133,10 @@ impl Beside<'_> {
         let mut is_dropped = false;
         let statements = self.difference(is_referenced).into_iter();
         for (statement, expected) in statements.zip(self.expected(is_referenced)) {
-            let expected = match may_drop_rows {
-                true => Some(self.number(&mut tx, expected).await.map_err(failed)?),
-                false => None,
+            let expected = if may_drop_rows {
+                Some(self.number(&mut tx, expected).await.map_err(failed)?)
+            } else {
+                None
             };
             let written = self.number(&mut tx, statement).await.map_err(failed)?;
             is_dropped |= expected.is_some_and(|expected| expected != written);

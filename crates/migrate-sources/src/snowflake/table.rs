@@ -291,9 +291,9 @@ impl SourceTable for SnowflakeTable {
         let is_double = double::is_double(&known.column_type);
         sql.text("SELECT ");
         if is_double {
-            double::exact(&mut sql, max)
+            double::exact(&mut sql, max);
         } else {
-            max(&mut sql)
+            max(&mut sql);
         }
         sql.text(" AS \"GREATEST\" FROM ");
         self.from(&mut sql);

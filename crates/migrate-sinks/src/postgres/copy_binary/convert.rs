@@ -192,7 +192,7 @@ impl Conversion {
                     Ok(())
                 }
                 Self::FloatToNumeric(_) if value == 0.0 && value.is_sign_negative() => {
-                    return Err(Misfit::MinusZero);
+                    Err(Misfit::MinusZero)
                 }
                 Self::FloatToNumeric(limits) if value.is_finite() => {
                     let mut text = String::new();
