@@ -185,6 +185,45 @@ async fn every_value_of_the_torture_table_arrives_exact() {
     }
 }
 
+#[tokio::test]
+async fn every_bit_of_a_double_arrives_also_where_it_is_the_key() {
+    let doubles = [0.300_000_000_000_000_04, 0.3, f64::MAX, 5e-324, -0.0, 1.0 / 3.0, f64::NAN];
+    let many = (0..300).map(|n| f64::from(n) / 3.0);
+    let table = Table::new("DB.PUBLIC.T")
+        .required_column("ID", Type::number(9, 0))
+        .column("F", Type::Float)
+        .rows(
+            (0..)
+                .zip(doubles.into_iter().chain(many))
+                .map(|(id, value)| vec![Value::from(id), Value::from(value)]),
+        );
+    let world = World::new(
+        Double::builder().table(table),
+        "create table t (\"ID\" int, \"F\" double precision)",
+    )
+    .await;
+    world.write_config(&world.config(&json!([{
+        "source": "T", "target": "t", "chunking_columns": ["F"],
+        "chunking": {"strategy": "numeric_range"}, "batch_size_copy_mode": 100,
+    }])));
+    let ended = world.run(&[]).await;
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert_eq!(world.count("t").await, 307);
+    assert!(world.count("migration_status.migration_chunk_status").await > 1, "cut by the double");
+    assert_eq!(
+        column(&world, "t where \"ID\" < 7", "\"F\"").await,
+        [
+            "0.30000000000000004",
+            "0.3",
+            "1.7976931348623157e+308",
+            "5e-324",
+            "-0",
+            "0.3333333333333333",
+            "NaN"
+        ]
+    );
+}
+
 /// Every column in a type that cannot hold it: nothing is altered, and the plan says what it can.
 #[tokio::test]
 async fn the_torture_table_is_refused_where_it_does_not_fit() {

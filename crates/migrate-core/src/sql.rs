@@ -100,12 +100,13 @@ impl SqlBuilder {
     }
 }
 
-/// Binds carry their type on Snowflake's wire; only numbers with a fraction travel as text.
+/// Binds carry their type on Snowflake's wire; numbers with a fraction and doubles travel as text.
 fn snowflake_cast(value: &Scalar) -> Cow<'static, str> {
     match value {
         Scalar::Number(number) if number.scale() > 0 => {
             format!("::NUMBER(38,{})", number.scale()).into()
         }
+        Scalar::Float(_) => "::FLOAT".into(),
         _ => "".into(),
     }
 }

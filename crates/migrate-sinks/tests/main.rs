@@ -2,9 +2,12 @@
 
 mod catalog;
 mod chunks;
+mod json_tree;
 mod matrix;
 mod merging;
 mod prepare;
+mod replacing;
+mod round_trips;
 mod samples;
 mod support;
 mod values;

@@ -11,8 +11,10 @@ use migrate_core::{
     ColumnPair, ColumnType, Fidelity, LoadPlan, RunContext, SinkTable, ValuePart, code,
 };
 use proptest::prelude::*;
+use proptest::strategy::ValueTree as _;
 use proptest::test_runner::{Config, TestRunner};
 
+use crate::json_tree;
 use crate::samples::{Sample, array, samples};
 use crate::support::{Given, Target, batch, batches, chunk};
 
@@ -184,6 +186,21 @@ async fn says_the_same(
     pg_type: &str,
 ) -> bool {
     let common = common_type(sample, pg_type);
+    if common == "jsonb" {
+        // The server's own comparison would forget what its type forgets.
+        return json_tree::says_the_same(text, stored);
+    }
+    // It ignores blanks at the end, which are a part of the value.
+    let is_cut = |text: &str| common == "bpchar" && text.ends_with(' ');
+    if is_cut(text) {
+        return false;
+    }
+    if matches!(sample.column_type, ColumnType::Float32 | ColumnType::Float64)
+        && text.starts_with("-0")
+        && text.parse() == Ok(0.0)
+    {
+        return stored.starts_with('-');
+    }
     let same =
         format!("select ({}::{common} = {}::{common})::text", literal(text), literal(stored));
     target.text(&format!("select kept({})", literal(&same))).await.as_deref() == Some("true")
@@ -254,7 +271,10 @@ fn is_beyond_the_rules(sample: &Sample, text: &str, pg_type: &str) -> bool {
     let digits = digits.trim_matches('0').len();
     match (&sample.column_type, pg_type) {
         (ColumnType::Text { .. }, _) => {
-            text.trim() != text
+            let fraction = text.rsplit_once('.').map_or("", |(_, fraction)| fraction);
+            // Nobody keeps more than nanoseconds; the server cuts them without a word.
+            (pg_type.starts_with("timestamp") && fraction.len() > 9)
+                || text.trim() != text
                 || !text.starts_with(['-', '.', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9'])
         }
         (_, "real") => digits > 6,
@@ -367,38 +387,59 @@ fn random(column_type: &ColumnType) -> BoxedStrategy<String> {
     }
 }
 
-#[test]
-fn random_values_of_every_pair_come_back_equal_or_are_refused() {
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime");
-    let target = runtime.block_on(world());
-    let samples: Vec<Sample> = samples()
-        .into_iter()
-        .filter(|sample| {
-            !matches!(
-                sample.column_type,
-                ColumnType::Geography
-                    | ColumnType::Geometry
-                    | ColumnType::Vector { .. }
-                    | ColumnType::Other
-            )
+/// The types of which values can be made up, with so many of each.
+fn made_up(values: usize) -> Vec<(Sample, Vec<String>)> {
+    let mut runner = TestRunner::new(Config { failure_persistence: None, ..Config::default() });
+    let has_random = |sample: &Sample| {
+        !matches!(
+            sample.column_type,
+            ColumnType::Geography
+                | ColumnType::Geometry
+                | ColumnType::Vector { .. }
+                | ColumnType::Other
+        )
+    };
+    let mut value = |column_type: &ColumnType| {
+        random(column_type).new_tree(&mut runner).expect("a value").current()
+    };
+    let samples = samples().into_iter().filter(has_random);
+    samples
+        .map(|sample| {
+            let texts = (0..values).map(|_| value(&sample.column_type)).collect();
+            (sample, texts)
         })
-        .collect();
-    let spots = runtime.block_on(Spot::all(&target));
+        .collect()
+}
+
+#[tokio::test]
+async fn random_values_of_every_pair_come_back_equal_or_are_refused() {
+    let target = world().await;
+    let spots = Spot::all(&target).await;
     #[expect(clippy::disallowed_methods, reason = "a wish of whoever runs the tests")]
     let wished = std::env::var("MATRIX_CASES").ok();
-    let cases = wished.and_then(|text| text.parse().ok()).unwrap_or(300);
-    let mut runner =
-        TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() });
-    let types: Vec<ColumnType> = samples.iter().map(|sample| sample.column_type.clone()).collect();
-    let value = (0..samples.len(), 0..spots.len())
-        .prop_flat_map(move |(from, to)| (Just(from), Just(to), random(&types[from])));
-    runner
-        .run(&value, |(from, to, text)| {
-            let judged = judge(&target, &spots[to], &samples[from], &text);
-            runtime.block_on(judged).map_err(TestCaseError::fail)
-        })
-        .expect("every value comes back or is refused");
+    let values: usize = wished.and_then(|text| text.parse().ok()).unwrap_or(3);
+    let judged = spots.iter().map(|spot| randomly(&target, spot, values));
+    let judged: Vec<(usize, Vec<String>)> = stream::iter(judged).buffered(4).collect().await;
+    let complaints: Vec<String> = judged.iter().flat_map(|(_, said)| said.clone()).collect();
+    assert!(complaints.is_empty(), "{}:\n{}", complaints.len(), complaints.join("\n"));
+    let pairs: usize = judged.iter().map(|(pairs, _)| pairs).sum();
+    assert!(pairs > 250, "only {pairs} pairs are possible");
+}
+
+/// So many random values of every type that can enter one target type; how many types those are.
+async fn randomly(target: &Target, spot: &Spot, values: usize) -> (usize, Vec<String>) {
+    let (mut pairs, mut complaints) = (0, Vec::new());
+    for (sample, texts) in made_up(values) {
+        let pair = ColumnPair::new("v", "v", sample.column_type.clone());
+        if matches!(spot.sink.assess(&pair), Fidelity::Impossible { .. }) {
+            continue;
+        }
+        pairs += 1;
+        for text in texts {
+            complaints.extend(judge(target, spot, &sample, &text).await.err());
+        }
+    }
+    (pairs, complaints)
 }
 
 #[tokio::test]

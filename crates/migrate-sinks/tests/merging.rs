@@ -123,7 +123,7 @@ async fn twins_in_a_chunk_are_told_apart_or_refused() {
         let error = merge(&*table, mode, &contradicting).await.expect_err("which one?");
         assert_eq!(error.code(), code::AMBIGUOUS_KEY);
         assert_eq!(error.kind(), ErrorKind::DataInvalid);
-        assert_eq!(error.context("key"), Some("\"k\""));
+        assert_eq!(error.context("key"), Some("\"k\"=3"));
     }
     assert_eq!(rows_of(&target).await, "1:3:new 2:1", "nothing of a refused chunk is written");
 }
@@ -187,10 +187,19 @@ async fn columns_that_are_no_key_are_refused_with_the_statement_that_mends_it() 
     assert_eq!(error.code(), code::KEY_NOT_UNIQUE);
     let hint = error.hint().expect("a next step");
     let statement = r#"create unique index on "public"."t" ("k")"#;
-    assert!(hint.starts_with(statement), "{hint}");
+    assert!(hint.contains(statement), "{hint}");
+    assert!(error.to_string().contains("\"late\" belongs to a deferrable"), "{error}");
     target.execute(statement).await;
+    let error = settle(insert_only()).await.expect_err("PostgreSQL would refuse each chunk");
+    let hint = error.hint().expect("a next step");
+    let mended = r#"alter table "public"."t" drop constraint "late""#;
+    assert!(hint.starts_with(mended), "{hint}");
+    target.execute(mended).await;
     let settled = settle(insert_only()).await.expect("a key now");
     assert!(settled.notes.is_empty(), "{:?}", settled.notes);
+    let table = target.table("t").await;
+    assert_eq!(counts(merge(&*table, upsert(None), &[(1, None, None)]).await), (1, 1, 0, 0));
+    assert_eq!(counts(merge(&*table, upsert(None), &[(1, None, Some("b"))]).await), (1, 0, 1, 0));
 
     target.execute("alter table t alter k drop not null").await;
     let settled = settle(upsert(None)).await.expect("NULL is refused row by row");
@@ -225,6 +234,96 @@ async fn a_key_with_null_is_refused_where_it_would_never_be_recognised() {
     let table = target.table("t").await;
     assert_eq!(counts(merge_columns(&*table, upsert(None), columns()).await), (2, 2, 0, 0));
     assert_eq!(counts(merge_columns(&*table, upsert(None), columns()).await), (2, 0, 0, 2));
+}
+
+#[tokio::test]
+async fn a_row_that_breaks_a_condition_is_named_in_each_mode() {
+    let target = Target::with(
+        "create table t (k bigint primary key, at bigint unique check (at < 100), v text not null); \
+         insert into t values (0, 50, 'there')",
+    )
+    .await;
+    let table = target.table("t").await;
+    let good = |k: i64| (k, Some(k), Some("good"));
+    for (bad, state) in [
+        ((77, Some(1077), None), "23502"),
+        ((77, Some(100), Some("above")), "23514"),
+        ((77, Some(50), Some("of another key")), "23505"),
+        ((77, Some(3), Some("of a row before")), "23505"),
+    ] {
+        for mode in [upsert(None), insert_only()] {
+            let mut rows: Vec<Row> =
+                (1..40).map(good).chain((200..220).map(|k| (k, None, Some("")))).collect();
+            rows.insert(5, bad);
+            let error = merge(&*table, mode, &rows).await.expect_err(state);
+            assert_eq!(error.context("sqlstate"), Some(state), "{}", error.report());
+            assert_eq!(error.context("key"), Some("\"k\"=77"), "{}", error.report());
+            assert!(!error.hint().unwrap_or_default().contains("set `uniqueness"), "{error}");
+            assert_eq!(rows_of(&target).await, "0:50:there", "the chunk is rolled back whole");
+        }
+    }
+}
+
+#[tokio::test]
+async fn texts_are_newer_by_their_bytes_whatever_the_columns_collation() {
+    let target = Target::with(
+        "create collation by_letters (provider = icu, locale = 'en'); \
+         create table t (k bigint primary key, at text collate by_letters, v text)",
+    )
+    .await;
+    let table = target.table("t").await;
+    let row = |rows: &[(i64, &str, &str)]| {
+        let keys: ArrayRef = Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| row.0)));
+        let text = |of: fn(&(i64, &str, &str)) -> String| -> ArrayRef {
+            Arc::new(rows.iter().map(|row| Some(of(row))).collect::<StringArray>())
+        };
+        let text_type = || ColumnType::Text { max_chars: None };
+        vec![
+            Given("k", ColumnType::Int64, keys),
+            Given("at", text_type(), text(|row| row.1.to_owned())),
+            Given("v", text_type(), text(|row| row.2.to_owned())),
+        ]
+    };
+    // By letters, "a" comes before "B"; by bytes after it.
+    let write = async |rows: &[(i64, &str, &str)]| {
+        counts(merge_columns(&*table, upsert(Some("at")), row(rows)).await)
+    };
+    assert_eq!(write(&[(1, "a", "newer")]).await, (1, 1, 0, 0));
+    assert_eq!(write(&[(1, "B", "older")]).await, (1, 0, 0, 1));
+    assert_eq!(write(&[(2, "B", "older"), (2, "a", "newer")]).await, (2, 1, 0, 1));
+    assert_eq!(rows_of(&target).await, "1:a:newer 2:a:newer");
+}
+
+#[tokio::test]
+async fn a_version_that_the_target_orders_otherwise_is_refused_in_the_plan() {
+    let settle = async |pg_type: &str, column_type: ColumnType| {
+        let target = Target::with("create table t (k bigint primary key, at bigint, v text)").await;
+        target.execute(&format!("alter table t alter at type {pg_type} using null")).await;
+        let mut plan = planned(upsert(Some("at")), &given(&[]));
+        plan.columns[1] = migrate_core::ColumnPair::new("at", "at", column_type);
+        target.table("t").await.settle_plan(plan, PlanFacts::default()).await
+    };
+    let text = || ColumnType::Text { max_chars: None };
+    for (pg_type, column_type) in [
+        ("text", ColumnType::Int64),
+        ("varchar(40)", ColumnType::OffsetTimestamp { scale: 9 }),
+        ("json", ColumnType::Int64),
+        ("char(20)", text()),
+        ("bigint", text()),
+    ] {
+        let error = settle(pg_type, column_type).await.expect_err(pg_type);
+        assert_eq!(error.code(), code::TYPE_MISMATCH);
+        assert!(error.hint().is_some_and(|hint| hint.contains("target_watermark")), "{error}");
+    }
+    for (pg_type, column_type) in [
+        ("text", text()),
+        ("numeric", ColumnType::Int64),
+        ("timestamptz", ColumnType::OffsetTimestamp { scale: 9 }),
+    ] {
+        let settled = settle(pg_type, column_type).await.expect(pg_type);
+        let is_coarser = settled.notes.iter().any(|note| note.contains("6 digits of a second"));
+        assert_eq!(is_coarser, pg_type == "timestamptz", "{:?}", settled.notes);
+    }
 }
 
 #[tokio::test]

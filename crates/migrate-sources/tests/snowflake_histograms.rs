@@ -153,6 +153,25 @@ async fn the_greatest_value_its_ties_and_the_nulls_cost_one_statement() {
 }
 
 #[tokio::test]
+async fn doubles_that_differ_in_the_last_digit_are_cut_apart() {
+    let doubles = [0.3, 0.300_000_000_000_000_04, 0.3_f64.next_down(), f64::MAX, 10.0, 9.0];
+    let doubles = doubles.into_iter().chain([f64::NAN, f64::INFINITY]).map(Value::from);
+    let spec = Table::new("DB.PUBLIC.T")
+        .column("F", Type::Float)
+        .column("B", Type::Boolean)
+        .rows(doubles.chain([Value::Null]).map(|value| vec![value, Value::from(true)]));
+    let double = double().table(spec).start().await.expect("starts");
+    let table = open(&double, "T").await;
+    let rows = read(table.as_ref(), everything(&["F", "B"])).await.expect("rows");
+    for (key, within) in [("F", "B"), ("B", "F")] {
+        let (key, within) = (Key::from(key), [Key::from(within)]);
+        let request = HistogramRequest::new(&key, NonZeroU64::MIN);
+        agrees(table.as_ref(), &rows, &request).await;
+        agrees(table.as_ref(), &rows, &request.within(&within)).await;
+    }
+}
+
+#[tokio::test]
 async fn a_histogram_of_nothing_is_none() {
     let double = started().await;
     let table = open(&double, "T").await;

@@ -6,7 +6,9 @@ use migrate_core::arrow::datatypes::{
     Date32Type, Decimal128Type, Float64Type, Int32Type, Int64Type, Time64NanosecondType,
 };
 use migrate_core::value::for_each_scalar;
-use migrate_core::{ColumnName, ColumnType, Dialect, Extent, Predicate, ScanRequest, Source, code};
+use migrate_core::{
+    ColumnName, ColumnType, Dialect, Extent, Float, Predicate, Scalar, ScanRequest, Source, code,
+};
 use snowflake_double::{Table, Type, Value};
 
 use crate::snowflake_support::{double, everything, open, orders, read, row_count, source, table};
@@ -104,6 +106,72 @@ async fn every_type_keeps_its_value() {
     })
     .expect("an instant");
     assert_eq!(instant.expect("a value").to_string(), "1969-12-31 23:59:59.999999 UTC");
+}
+
+/// Doubles of which a result in JSON shows too few digits.
+const LONG_DOUBLES: [f64; 9] = [
+    0.300_000_000_000_000_04,
+    f64::MAX,
+    f64::MIN,
+    5e-324,
+    f64::MIN_POSITIVE,
+    -0.0,
+    1.0 / 3.0,
+    9_007_199_254_740_993.0,
+    123_456.789_012_345_67,
+];
+
+#[tokio::test]
+async fn every_bit_of_a_double_arrives() {
+    let doubles = LONG_DOUBLES.into_iter().chain([f64::INFINITY, f64::NEG_INFINITY, f64::NAN]);
+    let expected: Vec<u64> = doubles.clone().map(f64::to_bits).collect();
+    let table = Table::new("DB.PUBLIC.T")
+        .column("ID", Type::number(9, 0))
+        .column("F", Type::Float)
+        .rows((0..).zip(doubles).map(|(id, value)| vec![Value::from(id), Value::from(value)]))
+        .row([Value::from(99), Value::Null]);
+    let double = double().table(table).start().await.expect("starts");
+    let opened = open(&double, "T").await;
+    let request = everything(&["F"]).with_order(vec!["ID".into()]);
+    let batches = read(opened.as_ref(), request).await.expect("rows");
+    let rows = concat_batches(&batches[0].schema(), &batches).expect("one schema");
+    let found = rows.column_by_name("F").expect("F").as_primitive::<Float64Type>();
+    let bits: Vec<_> = found.iter().flatten().map(f64::to_bits).collect();
+    assert_eq!(bits, expected);
+    assert!(found.is_null(expected.len()));
+}
+
+#[tokio::test]
+async fn doubles_are_sorted_chosen_and_greatest_by_value_and_not_by_their_text() {
+    let values = [10.0, 9.0, -1.0, 0.300_000_000_000_000_04, 0.3];
+    let table = Table::new("DB.PUBLIC.T")
+        .column("F", Type::Float)
+        .rows(values.map(|value| vec![Value::from(value)]));
+    let double = double().table(table).start().await.expect("starts");
+    let opened = open(&double, "T").await;
+    let bound = |value: f64| Scalar::Float(Float::new(value));
+    let column = ColumnName::from("F");
+    for (lower, expected) in [
+        (f64::NEG_INFINITY, [-1.0, 0.3, 0.300_000_000_000_000_04, 9.0, 10.0].as_slice()),
+        (0.300_000_000_000_000_04, &[0.300_000_000_000_000_04, 9.0, 10.0]),
+        (f64::NAN, &[]),
+    ] {
+        let predicate = Predicate::range("F", Some(bound(lower)), None);
+        assert_eq!(opened.count(&predicate).await.expect("counts"), expected.len() as u64);
+        let request = ScanRequest::new(vec![column.clone()], Extent::Rows { predicate })
+            .with_order(vec![column.clone()]);
+        let batches = read(opened.as_ref(), request).await.expect("rows");
+        let found: Vec<f64> = batches
+            .iter()
+            .flat_map(|batch| batch.column(0).as_primitive::<Float64Type>().values().to_vec())
+            .collect();
+        assert_eq!(found, expected);
+    }
+    let below = Predicate::range("F", None, Some(bound(9.0)));
+    for (filter, expected) in [(Predicate::All, 10.0), (below, 0.300_000_000_000_000_04)] {
+        let greatest = opened.greatest(&column, &filter).await.expect("asks");
+        assert_eq!(greatest.value, Some(bound(expected)));
+    }
 }
 
 #[tokio::test]

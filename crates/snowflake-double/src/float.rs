@@ -72,6 +72,28 @@ pub(crate) fn write(out: &mut Vec<u8>, value: f64) {
     debug_assert!(result.is_ok(), "invariant: writing to memory cannot fail");
 }
 
+/// Digits of a double in a JSON result.
+const SHOWN_DIGITS: usize = 10;
+
+/// Appends the text of a JSON result, which is shorter than the double: 10 significant digits.
+pub(crate) fn write_shortened(out: &mut Vec<u8>, value: f64) {
+    let shown = format!("{value:.*e}", SHOWN_DIGITS - 1);
+    match shown.parse::<f64>() {
+        Ok(shortened) if shortened.is_finite() || !value.is_finite() => write(out, shortened),
+        // Rounded up beyond the greatest double.
+        _ => out.extend_from_slice(shown.as_bytes()),
+    }
+}
+
+/// The text in the format `TME`: 17 significant digits, without zeros at their end. Nothing for what
+/// has no digits.
+pub(crate) fn scientific(value: f64) -> Option<String> {
+    let shown = value.is_finite().then(|| format!("{value:.16E}"))?;
+    let (digits, exponent) = shown.split_once('E')?;
+    let digits = digits.trim_end_matches('0').trim_end_matches('.');
+    Some(format!("{digits}E{exponent}"))
+}
+
 /// Casts to NUMBER, rounding half away from zero.
 pub(crate) fn to_number(value: f64, shape: Shape) -> FloatCast {
     if !value.is_finite() {
@@ -119,6 +141,27 @@ mod tests {
         assert_eq!(text(1e308), "1e308");
         assert_eq!(text(f64::NEG_INFINITY), "-inf");
         assert_eq!(text(f64::NAN), "NaN");
+    }
+
+    #[test]
+    fn a_result_shows_few_digits_and_the_scientific_text_all() {
+        let shown = |value| {
+            let mut out = Vec::new();
+            write_shortened(&mut out, value);
+            String::from_utf8(out).unwrap()
+        };
+        assert_eq!(shown(0.300_000_000_000_000_04), "0.3");
+        assert_eq!(shown(1.0 / 3.0), "0.3333333333");
+        assert_eq!(shown(f64::MAX), "1.797693135e308");
+        assert_eq!(shown(f64::NAN), "NaN");
+        assert_eq!(shown(f64::NEG_INFINITY), "-inf");
+        assert_eq!(shown(1e308), "1e308");
+        for value in [0.300_000_000_000_000_04, f64::MAX, f64::MIN_POSITIVE, 5e-324, -0.0, 1e22] {
+            let text = scientific(value).unwrap();
+            assert_eq!(text.parse::<f64>().unwrap().to_bits(), value.to_bits(), "{text}");
+        }
+        assert_eq!(scientific(-12.5).as_deref(), Some("-1.25E1"));
+        assert_eq!(scientific(f64::NAN), None);
     }
 
     #[test]

@@ -52,7 +52,7 @@
 //! Statements that write, correlated subqueries, paths into semi-structured values and their
 //! comparison, recursive queries, `GROUPING SETS` and its kin, sampling, regular expressions, time
 //! zones with daylight saving, collations other than `en-ci`, formats of dates other than ISO on the
-//! way in, the text of a FLOAT, and casts that would cut a text or a fraction of a second. Each
+//! way in, the text of a finite FLOAT but for `TME`, and casts that would cut a text or a fraction of a second. Each
 //! refusal is an answer with the code 000002 that names the thing. What the parser itself does not
 //! know is a syntax error, code 001003.
 //!

@@ -71,12 +71,14 @@ async fn values_decode_in_the_client() {
         .column("V", Type::Variant)
         .column("BIN", Type::binary())
         .column("F", Type::Float)
+        .column("SHORT", Type::Float)
         .row([
             Value::lit("0001-01-01"),
             Value::lit("9999-12-31 23:59:59.999999999 +14:00"),
             Value::json(r#"{"a":[1,undefined]}"#),
             Value::lit("00ff"),
             Value::from(f64::NEG_INFINITY),
+            Value::from(1.0 / 3.0),
         ]);
     let double = crate::support::builder().table(table).start().await.unwrap();
     let session = session(&double).await;
@@ -87,6 +89,7 @@ async fn values_decode_in_the_client() {
     assert!(shown[1].contains("9999-12-31T23:59:59.999999999+14:00"), "{shown:?}");
     assert!(shown[2].contains("Null"), "{shown:?}");
     assert!(shown[4].contains("-inf"), "{shown:?}");
+    assert!(shown[5].contains("0.3333333333)"), "a result shows 10 digits: {shown:?}");
 }
 
 #[tokio::test]

@@ -10,9 +10,10 @@ use migrate_core::{
     ColumnName, ColumnPair, CommitDomain, CommitRecord, Dialect, Error, ErrorKind, Result,
     SqlBuilder, TableRef, WriteSummary,
 };
-use migrate_postgres::{classify, execute, sqlx};
+use migrate_postgres::{bound, classify, execute, sqlstate, sqlx};
 use sqlx::{Connection, PgConnection, Row};
 
+use super::culprit;
 use super::merge::record;
 use super::session::{Scope, raise};
 use super::write::apply_record;
@@ -22,6 +23,9 @@ const WORK_MEMORY: &str = "64MB";
 /// Writers are kept out while the difference is written, readers are not. While the lock is waited
 /// for, later writers wait behind it.
 const LOCK_TIMEOUT: &str = "set local lock_timeout = '10s'";
+
+/// A unique index refuses the second row; the statement that updates refuses to meet it.
+const REPEATED_KEY: [&str; 2] = ["23505", "21000"];
 
 /// The table beside a target.
 #[derive(Debug)]
@@ -51,15 +55,63 @@ impl Beside<'_> {
         create.text(" with (autovacuum_enabled = false) as select ").names(self.targets());
         create.text(" from ").table(self.target).text(" with no data");
         execute(connection, &create.finish()).await.map_err(failed)?;
-        Ok(())
+        let columns: Vec<&str> = self.targets().collect();
+        let beside = self.table();
+        culprit::copy_conditions(connection, self.oid, &beside, &columns).await.map_err(failed)
     }
 
     /// Makes the target equal to it and drops it.
     ///
     /// # Errors
     ///
-    /// `LeaseLost` when the record finds its lease gone, and what the database answers.
+    /// `LeaseLost` when the record finds its lease gone, `Conflict` when the target does not become
+    /// equal, and what the database answers.
     pub(super) async fn publish(
+        &self,
+        connection: &mut PgConnection,
+        record: Option<&dyn CommitRecord>,
+        domain: &CommitDomain,
+    ) -> Result<()> {
+        let error = match self.make_equal(connection, record, domain).await {
+            Err(error) if error.context("sqlstate").is_some_and(|s| REPEATED_KEY.contains(&s)) => {
+                error
+            }
+            other => return other,
+        };
+        let error = error.with_hint(
+            "the source has the key twice: correct it there, filter one of the rows out, or drop the \
+             constraint",
+        );
+        match self.repeated_key(connection, error.context("constraint")).await {
+            Ok(Some(key)) => Err(error.with("key", key)),
+            Ok(None) => Err(error),
+            Err(cause) => {
+                tracing::warn!(
+                    sqlstate = sqlstate(&cause),
+                    "a key that is there twice was not found"
+                );
+                Err(error)
+            }
+        }
+    }
+
+    async fn repeated_key(
+        &self,
+        connection: &mut PgConnection,
+        constraint: Option<&str>,
+    ) -> Result<Option<String>, sqlx::Error> {
+        let columns = match constraint {
+            Some(index) => culprit::columns_of(connection, self.oid, index).await?,
+            None => self.keys.to_vec(),
+        };
+        let is_loaded = |column: &ColumnName| self.targets().any(|name| name == column.as_str());
+        if columns.is_empty() || !columns.iter().all(is_loaded) {
+            return Ok(None);
+        }
+        culprit::repeated(connection, &self.table(), &columns).await
+    }
+
+    async fn make_equal(
         &self,
         connection: &mut PgConnection,
         record: Option<&dyn CommitRecord>,
@@ -72,12 +124,38 @@ impl Beside<'_> {
         let mut sql = SqlBuilder::new(Dialect::Postgres);
         sql.text("lock table ").table(self.target).text(" in share row exclusive mode");
         execute(&mut tx, &sql.finish()).await.map_err(failed)?;
+        refuse_row_policies(&mut tx, self.oid, self.target).await?;
+        refuse_followers(&mut tx, self.oid, self.target, self.columns, self.keys).await?;
         let mut sql = SqlBuilder::new(Dialect::Postgres);
         sql.text("analyze ").table(&self.table());
         execute(&mut tx, &sql.finish()).await.map_err(failed)?;
         let is_referenced = is_referenced(&mut tx, self.oid).await.map_err(failed)?;
-        for statement in self.difference(is_referenced) {
-            execute(&mut tx, &statement.finish()).await.map_err(failed)?;
+        let may_drop_rows = may_drop_rows(&mut tx, self.oid).await.map_err(failed)?;
+        let mut is_dropped = false;
+        let statements = self.difference(is_referenced).into_iter();
+        for (statement, expected) in statements.zip(self.expected(is_referenced)) {
+            let expected = if may_drop_rows {
+                Some(self.number(&mut tx, expected).await.map_err(failed)?)
+            } else {
+                None
+            };
+            let written = self.number(&mut tx, statement).await.map_err(failed)?;
+            is_dropped |= expected.is_some_and(|expected| expected != written);
+        }
+        let mut sql = SqlBuilder::new(Dialect::Postgres);
+        sql.text("select (select count(*) from ").table(self.target);
+        sql.text(") - (select count(*) from ").table(&self.table()).text(") as n");
+        let surplus = self.number(&mut tx, sql).await.map_err(failed)?;
+        if surplus != 0 || is_dropped {
+            return Err(Error::new(
+                ErrorKind::Conflict,
+                "The target did not become equal to what was loaded; readers keep the old rows",
+            )
+            .with("table", self.target)
+            .with_hint(
+                "a trigger or rule of the table drops rows; disable it for the load, or load by \
+                 \"uniqueness_columns\" without \"replace\"",
+            ));
         }
         let mut sql = SqlBuilder::new(Dialect::Postgres);
         sql.text("drop table ").table(&self.table());
@@ -87,49 +165,110 @@ impl Beside<'_> {
         tx.commit().await.map_err(failed)
     }
 
-    /// The statements that make the target equal.
+    /// The number `n` that a statement answers.
+    async fn number(
+        &self,
+        connection: &mut PgConnection,
+        sql: SqlBuilder,
+    ) -> Result<i64, sqlx::Error> {
+        bound(&sql.finish()).fetch_one(connection).await?.try_get("n")
+    }
+
+    /// Statements that make the target equal and answer how many rows they wrote.
     ///
     /// A changed row is deleted and inserted, so that no two rows meet in a second unique index on
-    /// the way. Where other rows reference it, it is updated instead: deleting would break or follow
-    /// their foreign keys.
+    /// the way. Where other rows reference it, it is updated instead, and all is one statement:
+    /// foreign keys are looked at when it ends, so that rows of one table may follow each other.
     fn difference(&self, is_referenced: bool) -> Vec<SqlBuilder> {
-        let mut delete = SqlBuilder::new(Dialect::Postgres);
-        delete.text("delete from ").table(self.target).text(" as t");
-        let mut insert = SqlBuilder::new(Dialect::Postgres);
-        insert.text("insert into ").table(self.target).text(" as t (").names(self.targets());
-        insert.text(") overriding system value select ").names(self.targets()).text(" from ");
-        insert.table(&self.table()).text(" as n");
-        if self.keys.is_empty() {
-            return vec![delete, insert];
-        }
-        delete.text(" where not exists (select from ").table(&self.table()).text(" as n where ");
-        self.same_key(&mut delete);
-        if !is_referenced {
-            delete.text(" and ");
-            record(&mut delete, "n", self.targets());
-            delete.text(" *= ");
-            record(&mut delete, "t", self.targets());
-        }
-        delete.text(")");
-        insert.text(" where not exists (select from ").table(self.target).text(" as t where ");
-        self.same_key(&mut insert);
-        if is_referenced {
-            insert.text(" and ");
-            record(&mut insert, "n", self.targets());
-            insert.text(" *= ");
-            record(&mut insert, "t", self.targets());
-        }
-        insert.text(") order by ").names(self.keys.iter().map(ColumnName::as_str));
-        let others = || self.targets().filter(|name| self.keys.iter().all(|k| k.as_str() != *name));
-        if is_referenced && others().next().is_some() {
-            insert.text(" on conflict (").names(self.keys.iter().map(ColumnName::as_str));
-            insert.text(") do update set ");
-            for (position, column) in others().enumerate() {
-                insert.text(if position == 0 { "" } else { ", " }).name(column);
-                insert.text(" = excluded.").name(column);
+        let delete = |sql: &mut SqlBuilder| {
+            sql.text("with gone as (delete from ").table(self.target).text(" as t");
+            self.going(sql, is_referenced);
+            sql.text(" returning 1), counted as (select count(*) as n from gone)");
+        };
+        let insert = |sql: &mut SqlBuilder, after: &str| {
+            sql.text("written as (insert into ").table(self.target).text(" as t (");
+            sql.names(self.targets()).text(") overriding system value select ");
+            sql.names(self.targets()).text(" from ").table(&self.table()).text(" as n where ");
+            sql.text(after);
+            self.coming(sql, is_referenced);
+            let keys = || self.keys.iter().map(ColumnName::as_str);
+            if !self.keys.is_empty() {
+                sql.text(" order by ").names(keys());
             }
+            let others = || self.targets().filter(|name| keys().all(|key| key != *name));
+            if is_referenced && !self.keys.is_empty() && others().next().is_some() {
+                sql.text(" on conflict (").names(keys()).text(") do update set ");
+                for (position, column) in others().enumerate() {
+                    sql.text(if position == 0 { "" } else { ", " }).name(column);
+                    sql.text(" = excluded.").name(column);
+                }
+            }
+            sql.text(" returning 1)");
+        };
+        let mut first = SqlBuilder::new(Dialect::Postgres);
+        delete(&mut first);
+        if is_referenced {
+            first.text(", ");
+            // The condition makes the server delete before it inserts.
+            insert(&mut first, "(select n from counted) >= 0 and ");
+            first.text(" select (select n from counted) + (select count(*) from written) as n");
+            return vec![first];
         }
-        vec![delete, insert]
+        first.text(" select n from counted");
+        let mut second = SqlBuilder::new(Dialect::Postgres);
+        second.text("with ");
+        insert(&mut second, "");
+        second.text(" select count(*) as n from written");
+        vec![first, second]
+    }
+
+    /// How many rows each of the statements has to write, by the same conditions.
+    fn expected(&self, is_referenced: bool) -> Vec<SqlBuilder> {
+        let mut going = SqlBuilder::new(Dialect::Postgres);
+        going.text("select count(*) as n from ").table(self.target).text(" as t");
+        self.going(&mut going, is_referenced);
+        let mut coming = SqlBuilder::new(Dialect::Postgres);
+        coming.text("select count(*) as n from ").table(&self.table()).text(" as n where ");
+        self.coming(&mut coming, is_referenced);
+        if !is_referenced {
+            return vec![going, coming];
+        }
+        let mut both = SqlBuilder::new(Dialect::Postgres);
+        both.text("select (").text(&going.finish().sql).text(") + (");
+        both.text(&coming.finish().sql).text(") as n");
+        vec![both]
+    }
+
+    /// Which rows `t` of the target are deleted.
+    fn going(&self, sql: &mut SqlBuilder, is_referenced: bool) {
+        if self.keys.is_empty() {
+            return;
+        }
+        sql.text(" where not exists (select from ").table(&self.table()).text(" as n where ");
+        self.same_key(sql);
+        self.same_row(sql, !is_referenced);
+        sql.text(")");
+    }
+
+    /// Which rows `n` of the table beside are inserted.
+    fn coming(&self, sql: &mut SqlBuilder, is_referenced: bool) {
+        if self.keys.is_empty() {
+            sql.text("true");
+            return;
+        }
+        sql.text("not exists (select from ").table(self.target).text(" as t where ");
+        self.same_key(sql);
+        self.same_row(sql, is_referenced);
+        sql.text(")");
+    }
+
+    fn same_row(&self, sql: &mut SqlBuilder, is_wanted: bool) {
+        if is_wanted {
+            sql.text(" and ");
+            record(sql, "n", self.targets());
+            sql.text(" *= ");
+            record(sql, "t", self.targets());
+        }
     }
 
     fn same_key(&self, sql: &mut SqlBuilder) {
@@ -157,8 +296,50 @@ async fn is_referenced(connection: &mut PgConnection, oid: i64) -> Result<bool, 
     .await
 }
 
+/// Whether a trigger or a rule can keep a row from being written.
+async fn may_drop_rows(connection: &mut PgConnection, oid: i64) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar(
+        "with recursive family as (select $1::oid as oid union \
+             select i.inhrelid from pg_inherits i join family f on f.oid = i.inhparent) \
+         select exists (select from pg_trigger g join family f on f.oid = g.tgrelid \
+                        where not g.tgisinternal and g.tgtype & 3 = 3 and g.tgenabled <> 'D') \
+             or exists (select from pg_rewrite r join family f on f.oid = r.ev_class \
+                        where r.ev_type in ('2', '3', '4') and r.ev_enabled <> 'D')",
+    )
+    .bind(oid)
+    .fetch_one(connection)
+    .await
+}
+
+/// Refuses to replace rows of which this role sees only some.
+///
+/// # Errors
+///
+/// `Conflict`.
+pub(super) async fn refuse_row_policies(
+    connection: &mut PgConnection,
+    oid: i64,
+    table: &TableRef,
+) -> Result<()> {
+    let is_active: bool = sqlx::query_scalar("select row_security_active($1::oid)")
+        .bind(oid)
+        .fetch_one(connection)
+        .await
+        .map_err(|cause| {
+            classify("Cannot read PostgreSQL's catalog", cause).with("table", table)
+        })?;
+    if !is_active {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Conflict,
+        format!("Row policies of {table} hide rows from this role, which could not be replaced"),
+    )
+    .with_hint("load as the owner of the table or as a role with the attribute `bypassrls`"))
+}
+
 /// Refuses foreign keys that would change or delete the rows of other tables while rows of this one
-/// are replaced.
+/// are replaced by `keys`.
 ///
 /// # Errors
 ///
@@ -167,14 +348,23 @@ pub(super) async fn refuse_followers(
     connection: &mut PgConnection,
     oid: i64,
     table: &TableRef,
+    columns: &[ColumnPair],
+    keys: &[ColumnName],
 ) -> Result<()> {
+    // Without a key no row is updated; the key itself never changes.
+    let is_updated = |pair: &&ColumnPair| !keys.is_empty() && !keys.contains(&pair.target);
+    let updated: Vec<&str> =
+        columns.iter().filter(is_updated).map(|pair| pair.target.as_str()).collect();
     let names: Option<String> = sqlx::query(
         "select string_agg(format('%I of %s', conname, conrelid::regclass), ', ' order by conname) \
                 as names \
          from pg_constraint where contype = 'f' and confrelid = $1::oid \
-           and confdeltype in ('c', 'n', 'd')",
+           and (confdeltype in ('c', 'n', 'd') or (confupdtype in ('c', 'n', 'd') and exists ( \
+                select from pg_attribute a where a.attrelid = confrelid \
+                  and a.attnum = any(confkey) and a.attname = any($2))))",
     )
     .bind(oid)
+    .bind(&updated)
     .fetch_one(connection)
     .await
     .and_then(|row| row.try_get("names"))
@@ -182,11 +372,11 @@ pub(super) async fn refuse_followers(
     let Some(names) = names else { return Ok(()) };
     Err(Error::new(
         ErrorKind::Conflict,
-        format!("Deleting rows of {table} would change the rows that reference them: {names}"),
+        format!("Replacing rows of {table} would change the rows that reference them: {names}"),
     )
     .with_hint(
-        "make these foreign keys `on delete no action`, or load by \"uniqueness_columns\" without \
-         \"replace\"",
+        "make these foreign keys `on delete no action on update no action`, or load by \
+         \"uniqueness_columns\" without \"replace\"",
     ))
 }
 
@@ -211,8 +401,14 @@ mod tests {
     #[test]
     fn without_a_key_everything_is_written_anew() {
         let sql = statements(&[], false);
-        assert_eq!(sql[0], "delete from \"s\".\"t\" as t");
-        assert!(sql[1].ends_with("select \"k\", \"v\" from \"s\".\"migrate_beside_7\" as n"));
+        assert!(
+            sql[0].starts_with("with gone as (delete from \"s\".\"t\" as t returning"),
+            "{sql:?}"
+        );
+        assert!(
+            sql[1].contains("select \"k\", \"v\" from \"s\".\"migrate_beside_7\" as n where true"),
+            "{sql:?}"
+        );
     }
 
     #[test]
@@ -221,11 +417,9 @@ mod tests {
         assert!(alone[0].contains("*="), "{}", alone[0]);
         assert!(!alone[1].contains("on conflict"), "{}", alone[1]);
         let referenced = statements(&["k"], true);
-        assert!(!referenced[0].contains("*="), "{}", referenced[0]);
-        assert!(
-            referenced[1].ends_with("do update set \"v\" = excluded.\"v\""),
-            "{}",
-            referenced[1]
-        );
+        assert_eq!(referenced.len(), 1, "foreign keys are looked at when all is done");
+        let (delete, insert) = referenced[0].split_once("insert into").expect("both");
+        assert!(!delete.contains("*="), "{delete}");
+        assert!(insert.contains("do update set \"v\" = excluded.\"v\""), "{insert}");
     }
 }

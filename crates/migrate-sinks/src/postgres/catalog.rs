@@ -89,6 +89,8 @@ pub(super) async fn load_table(
                 (select x.extname::text from pg_depend d join pg_extension x on x.oid = d.refobjid \
                  where d.classid = 'pg_type'::regclass and d.objid = t.oid and d.deptype = 'e' \
                    and d.refclassid = 'pg_extension'::regclass) as extension, \
+                t.typnamespace = 'pg_catalog'::regnamespace as is_built_in, \
+                e.typnamespace = 'pg_catalog'::regnamespace as is_element_built_in, \
                 e.oid as element_oid, e.typname::text as element_name, \
                 e.typtype::text as element_kind, \
                 array(select l.enumlabel::text from pg_enum l \
@@ -147,18 +149,23 @@ fn column_of(row: &PgRow) -> Result<(Column, PgType), sqlx::Error> {
 
 fn type_facts(row: &PgRow) -> Result<TypeFacts, sqlx::Error> {
     let letter = |kind: &str| kind.chars().next().unwrap_or('b');
+    // A type of somebody's own may be called as one of the server's.
+    let known = |name: String, is_built_in: Option<bool>, extension: &Option<String>| {
+        if is_built_in == Some(true) || extension.is_some() { name } else { String::new() }
+    };
+    let extension: Option<String> = row.try_get("extension")?;
     let facts = TypeFacts {
-        name: row.try_get("typname")?,
+        name: known(row.try_get("typname")?, row.try_get("is_built_in")?, &extension),
         kind: letter(row.try_get("typtype")?),
         modifier: row.try_get("modifier")?,
-        extension: row.try_get("extension")?,
+        extension: extension.clone(),
         labels: row.try_get("labels")?,
         element: None,
     };
     let Some(Oid(oid)) = row.try_get("element_oid")? else { return Ok(facts) };
     // A modifier of an array is that of its elements.
     let element = TypeFacts {
-        name: row.try_get("element_name")?,
+        name: known(row.try_get("element_name")?, row.try_get("is_element_built_in")?, &extension),
         kind: letter(row.try_get("element_kind")?),
         ..facts.clone()
     };

@@ -11,6 +11,8 @@ use sqlx::{PgConnection, Row};
 use super::catalog::catalog;
 use super::in_database;
 
+const DEFERRABLE: &str = "belongs to a deferrable constraint";
+
 /// What decides how rows can be merged into a table.
 #[derive(Debug)]
 pub(super) struct Keys {
@@ -93,7 +95,7 @@ impl Keys {
         let has_no_null =
             |name: &ColumnName| schema.column(name).is_some_and(|column| !column.nullable);
         let found = self.indexes.iter().find(|index| {
-            index.can_decide()
+            self.can_be_arbiter(index)
                 && !index.columns.is_empty()
                 && index.columns.iter().all(|name| columns.contains(name) && has_no_null(name))
         });
@@ -106,6 +108,9 @@ impl Keys {
     ///
     /// [`code::KEY_NOT_UNIQUE`] with the statement that makes them one.
     pub(super) fn require(&self, table: &TableRef, keys: &[ColumnName]) -> Result<()> {
+        if let Some(late) = self.deferrable_over(keys) {
+            return Err(refuse_deferrable(table, late));
+        }
         if self.arbiter(keys).is_some() {
             return Ok(());
         }
@@ -146,6 +151,16 @@ impl Keys {
         .with_hint(format!("{}; or make it part of the key", sql.finish().sql)))
     }
 
+    /// PostgreSQL refuses `on conflict` if any index over exactly these columns is checked late, even
+    /// beside one that could decide.
+    fn deferrable_over(&self, keys: &[ColumnName]) -> Option<&UniqueIndex> {
+        self.indexes.iter().find(|index| index.is_over(keys) && index.flaw == Some(DEFERRABLE))
+    }
+
+    fn can_be_arbiter(&self, index: &UniqueIndex) -> bool {
+        index.can_decide() && self.deferrable_over(&index.columns).is_none()
+    }
+
     fn arbiter(&self, keys: &[ColumnName]) -> Option<&UniqueIndex> {
         self.indexes.iter().find(|index| index.is_over(keys) && index.can_decide())
     }
@@ -166,7 +181,7 @@ impl UniqueIndex {
 fn unique_index(row: &PgRow) -> Result<UniqueIndex, sqlx::Error> {
     let flaws = [
         (row.try_get("has_predicate")?, "covers some rows only"),
-        (row.try_get("is_deferrable")?, "belongs to a deferrable constraint"),
+        (row.try_get("is_deferrable")?, DEFERRABLE),
         (!row.try_get::<bool, _>("is_valid")?, "is not valid"),
     ];
     Ok(UniqueIndex {
@@ -179,6 +194,22 @@ fn unique_index(row: &PgRow) -> Result<UniqueIndex, sqlx::Error> {
 
 fn names(texts: Vec<String>) -> Vec<ColumnName> {
     texts.into_iter().map(ColumnName::from).collect()
+}
+
+fn refuse_deferrable(table: &TableRef, index: &UniqueIndex) -> Error {
+    let name = ColumnName::from(index.name.as_str());
+    let mut sql = SqlBuilder::new(Dialect::Postgres);
+    sql.text("alter table ").table(&in_database(table)).text(" drop constraint ").name(&index.name);
+    let create = create_index(table, &index.columns);
+    Error::new(
+        code::KEY_NOT_UNIQUE,
+        format!("{name} {DEFERRABLE}, which PostgreSQL does not merge by"),
+    )
+    .with("table", table)
+    .with_hint(format!(
+        "{}; {create}, unless there is such an index; or correct `uniqueness_columns`",
+        sql.finish().sql
+    ))
 }
 
 fn create_index(table: &TableRef, keys: &[ColumnName]) -> String {

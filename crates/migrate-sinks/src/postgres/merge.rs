@@ -11,14 +11,18 @@ use migrate_core::{
     ColumnName, ColumnPair, Dialect, Error, Result, SqlBuilder, SqlStatement, TableRef, WriteMode,
     WriteSummary, code,
 };
-use migrate_postgres::{bound, classify, execute, sqlx};
+use migrate_postgres::{bound, classify, execute, sqlstate, sqlx};
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
 
+use super::culprit;
 use super::session::{Scope, raise};
+use super::version::Version;
 
 /// For the sort that puts the keys in order. The server's default of 4 MB sorts on disk.
 const SORT_MEMORY: &str = "64MB";
+
+const UNIQUE_VIOLATION: &str = "23505";
 
 /// How the rows of one chunk meet the rows of a table.
 #[derive(Debug)]
@@ -27,6 +31,8 @@ pub(super) struct Merge<'a> {
     pub(super) oid: i64,
     pub(super) columns: &'a [ColumnPair],
     pub(super) mode: &'a WriteMode,
+    /// How the mode's column compares, which tells which row is newer.
+    pub(super) version: Option<Version<'a>>,
     /// Key columns in which NULL must not stand, because such a row would never be recognised.
     pub(super) without_null: Vec<&'a ColumnName>,
     /// A partitioned table does not tell which rows were new.
@@ -78,15 +84,27 @@ impl Merge<'_> {
         copied: WriteSummary,
     ) -> Result<WriteSummary> {
         let staged = self.look(connection).await?;
-        if staged.has_twins && self.is_ambiguous(connection).await? {
-            return Err(self.ambiguous());
+        if staged.has_twins
+            && let Some(key) = self.ambiguous_key(connection).await?
+        {
+            return Err(self.ambiguous(key));
         }
         let known = if self.is_partitioned {
             Some(self.number(connection, &self.known_statement(), "known").await?)
         } else {
             None
         };
-        let row = self.fetch(connection, &self.merge_statement(staged.has_twins)).await?;
+        culprit::mark(connection).await.map_err(|cause| self.failed(cause))?;
+        let statement = self.merge_statement(staged.has_twins, None);
+        let row = match bound(&statement).fetch_one(&mut *connection).await {
+            Ok(row) => row,
+            Err(cause) if culprit::is_of_one_row(&cause) => {
+                let (twins, keys) = (staged.has_twins, staged.key_count);
+                let error = self.refused(cause);
+                return Err(culprit::name(self, connection, twins, keys, error).await);
+            }
+            Err(cause) => return Err(self.failed(cause)),
+        };
         let written = self.read(&row, "written")?;
         let rows_inserted = match known {
             Some(known) => written.min(staged.key_count.saturating_sub(known)),
@@ -121,9 +139,11 @@ impl Merge<'_> {
         })
     }
 
-    async fn is_ambiguous(&self, connection: &mut PgConnection) -> Result<bool> {
-        let row = self.fetch(connection, &self.ambiguous_statement()).await?;
-        row.try_get("is_ambiguous").map_err(|cause| self.failed(cause))
+    async fn ambiguous_key(&self, connection: &mut PgConnection) -> Result<Option<String>> {
+        let statement = self.ambiguous_statement();
+        let row = bound(&statement).fetch_optional(connection).await;
+        row.and_then(|row| row.map(|row| row.try_get("key")).transpose())
+            .map_err(|cause| self.failed(cause))
     }
 
     /// Counts keys, and finds out whether any is there twice or not at all. Columns get names by
@@ -145,19 +165,23 @@ impl Merge<'_> {
         sql.finish()
     }
 
-    /// Whether the newest rows of some key differ.
+    /// The first key of which the newest rows differ.
     fn ambiguous_statement(&self) -> SqlStatement {
         let mut sql = SqlBuilder::new(Dialect::Postgres);
-        sql.text("select exists (select from (select ");
+        sql.text("select ");
+        culprit::key(&mut sql, self.mode.keys());
+        sql.text(" as key from (select ").names(self.keys()).text(", ");
         record(&mut sql, "s", self.targets());
         sql.text(" as own, first_value(");
         record(&mut sql, "s", self.targets());
         sql.text(") over newest as first, rank() over newest as age from ").table(&self.staging());
         sql.text(" s window newest as (partition by ").names(self.keys());
-        if let Some(version) = self.mode.version() {
-            sql.text(" order by ").name(version.as_str()).text(" desc nulls last");
+        if let Some(version) = self.version {
+            sql.text(" order by ");
+            version.newest_first(&mut sql);
         }
-        sql.text(")) s where s.age = 1 and s.own *<> s.first) as is_ambiguous");
+        sql.text(")) s where s.age = 1 and s.own *<> s.first order by ").names(self.keys());
+        sql.text(" limit 1");
         sql.finish()
     }
 
@@ -171,7 +195,12 @@ impl Merge<'_> {
     }
 
     /// The keys are visited in order, so that two workers never wait for each other in a circle.
-    fn merge_statement(&self, has_twins: bool) -> SqlStatement {
+    /// `part` is the first of them and how many.
+    pub(super) fn merge_statement(
+        &self,
+        has_twins: bool,
+        part: Option<(u64, u64)>,
+    ) -> SqlStatement {
         let mut sql = SqlBuilder::new(Dialect::Postgres);
         sql.text("with written as (insert into ").table(self.table).text(" as t (");
         sql.names(self.targets()).text(") overriding system value select ");
@@ -180,14 +209,16 @@ impl Merge<'_> {
         }
         sql.names(self.targets()).text(" from ").table(&self.staging());
         sql.text(" order by ").names(self.keys());
-        if let Some(version) = self.mode.version().filter(|_| has_twins) {
-            sql.text(", ").name(version.as_str()).text(" desc nulls last");
+        if let Some(version) = self.version.filter(|_| has_twins) {
+            sql.text(", ");
+            version.newest_first(&mut sql);
+        }
+        if let Some((first, count)) = part {
+            sql.text(&format!(" offset {first} limit {count}"));
         }
         sql.text(" on conflict (").names(self.keys()).text(") do ");
         match self.mode {
-            WriteMode::Upsert { version, .. } if self.others().next().is_some() => {
-                self.update(&mut sql, version.as_ref());
-            }
+            WriteMode::Upsert { .. } if self.others().next().is_some() => self.update(&mut sql),
             _ => {
                 sql.text("nothing");
             }
@@ -202,17 +233,22 @@ impl Merge<'_> {
     }
 
     /// An older row never replaces a newer one, and an unchanged row is not written again.
-    fn update(&self, sql: &mut SqlBuilder, version: Option<&ColumnName>) {
+    fn update(&self, sql: &mut SqlBuilder) {
         sql.text("update set ");
         for (position, column) in self.others().enumerate() {
             sql.text(if position == 0 { "" } else { ", " }).name(column);
             sql.text(" = excluded.").name(column);
         }
         sql.text(" where ");
-        if let Some(version) = version {
-            let version = version.as_str();
-            sql.text("(t.").name(version).text(" is null or excluded.").name(version);
-            sql.text(" is null or excluded.").name(version).text(" >= t.").name(version);
+        if let Some(version) = self.version {
+            sql.text("(");
+            for of in ["t", "excluded"] {
+                version.render(sql, Some(of));
+                sql.text(" is null or ");
+            }
+            version.render(sql, Some("excluded"));
+            sql.text(" >= ");
+            version.render(sql, Some("t"));
             sql.text(") and ");
         }
         record(sql, "t", self.others());
@@ -224,7 +260,7 @@ impl Merge<'_> {
         self.columns.iter().map(|pair| pair.target.as_str())
     }
 
-    fn keys(&self) -> impl Iterator<Item = &str> {
+    pub(super) fn keys(&self) -> impl Iterator<Item = &str> {
         self.mode.keys().iter().map(ColumnName::as_str)
     }
 
@@ -256,13 +292,25 @@ impl Merge<'_> {
         classify("PostgreSQL refused to merge the chunk", cause).with("table", self.table)
     }
 
-    fn ambiguous(&self) -> Error {
-        let keys = self.mode.keys().iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    /// A row that the table does not take.
+    fn refused(&self, cause: sqlx::Error) -> Error {
+        let is_key = sqlstate(&cause).as_deref() == Some(UNIQUE_VIOLATION);
+        let error = self.failed(cause);
+        if !is_key {
+            return error;
+        }
+        error.with_hint(
+            "another row has the value of this constraint, under another key: correct one of them \
+             in the source, filter it out, or drop the constraint",
+        )
+    }
+
+    fn ambiguous(&self, key: String) -> Error {
         let error = Error::new(
             code::AMBIGUOUS_KEY,
             "Rows of the source have one key, differ, and none is the newest",
         )
-        .with("key", keys)
+        .with("key", key)
         .with("table", self.table);
         error.with_hint(match self.mode.version() {
             Some(version) => format!(
@@ -289,6 +337,7 @@ pub(super) fn record<'a>(sql: &mut SqlBuilder, of: &str, columns: impl Iterator<
 mod tests {
     use migrate_core::ColumnType;
 
+    use super::super::pg_type::PgType;
     use super::*;
 
     fn columns(names: &[&str]) -> Vec<ColumnPair> {
@@ -298,7 +347,12 @@ mod tests {
     fn statement(mode: &WriteMode, names: &[&str], has_twins: bool) -> String {
         let table = TableRef::in_schema("s", "t");
         let columns = columns(names);
+        let version = mode.version().map(|name| {
+            let pair = columns.iter().find(|pair| pair.target == *name).expect("a column");
+            Version::new(pair, &PgType::Int8, &table).expect("an order")
+        });
         let merge = Merge {
+            version,
             table: &table,
             oid: 7,
             columns: &columns,
@@ -307,7 +361,7 @@ mod tests {
             is_partitioned: false,
         };
         let staging = Dialect::Postgres.quote_table(&merge.staging());
-        merge.merge_statement(has_twins).sql.replace(&staging, "staged")
+        merge.merge_statement(has_twins, None).sql.replace(&staging, "staged")
     }
 
     #[test]

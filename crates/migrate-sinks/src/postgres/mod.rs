@@ -3,6 +3,7 @@
 mod beside;
 mod catalog;
 mod copy_binary;
+mod culprit;
 mod define;
 mod greatest;
 mod keys;
@@ -15,6 +16,7 @@ mod session;
 mod settle;
 mod surgery;
 mod table;
+mod version;
 mod waiting;
 mod write;
 

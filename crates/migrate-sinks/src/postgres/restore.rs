@@ -46,9 +46,7 @@ async fn bring_back(session: &mut PgConnection, object: &SetAside) -> Result<()>
             .with("missing", &object.what)
             .with("table", &object.table)
     };
-    raise(session, "maintenance_work_mem", MAINTENANCE, Scope::Session)
-        .await
-        .map_err(failed)?;
+    raise(session, "maintenance_work_mem", MAINTENANCE, Scope::Session).await.map_err(failed)?;
     sqlx::query(TABLESPACE).execute(&mut *session).await.map_err(failed)?;
     for step in &object.restore {
         let exists = || exists(&object.table, step.unless.as_ref());

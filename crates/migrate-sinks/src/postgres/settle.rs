@@ -9,7 +9,7 @@ use migrate_core::{
 use migrate_postgres::{Database, classify};
 use sqlx::Row;
 
-use super::beside::refuse_followers;
+use super::beside::{refuse_followers, refuse_row_policies};
 use super::catalog::LoadedTable;
 use super::keys::Keys;
 use super::surgery::capture;
@@ -55,9 +55,11 @@ impl Settling<'_> {
         match &mut plan.mode {
             WriteMode::Replace { keys } => {
                 let mut connection = self.database.acquire().await?;
-                refuse_followers(&mut connection, self.loaded.oid, self.table()).await?;
                 let columns: BTreeSet<_> = plan.columns.iter().map(|pair| &pair.target).collect();
                 *keys = self.keys.of_every_row(&columns, &self.loaded.schema);
+                let oid = self.loaded.oid;
+                refuse_row_policies(&mut connection, oid, self.table()).await?;
+                refuse_followers(&mut connection, oid, self.table(), &plan.columns, keys).await?;
                 if keys.is_empty() {
                     notes.push(
                         "has no unique key without NULL, so every row is written anew".into(),

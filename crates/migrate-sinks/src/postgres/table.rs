@@ -6,7 +6,8 @@ use async_trait::async_trait;
 use migrate_core::{
     BatchStream, Chunk, ColumnName, ColumnPair, ColumnType, CommitGuarantee, CommitRecord, Dialect,
     Error, Fidelity, LoadPlan, PlanFacts, Result, RunContext, Scalar, SetAside, SettledPlan,
-    SinkCapabilities, SinkTable, SqlBuilder, TableRef, TableSchema, WriteMode, WriteSummary, code,
+    SinkCapabilities, SinkTable, SqlBuilder, TableRef, TableSchema, ValuePart, WriteMode,
+    WriteSummary, code,
 };
 use migrate_postgres::{Database, classify, execute, sqlx};
 use sqlx::Row;
@@ -19,6 +20,7 @@ use super::merge::Merge;
 use super::row_keys::RowKeys;
 use super::session::Session;
 use super::settle::Settling;
+use super::version::Version;
 use super::waiting::{AtWork, look_at};
 use super::{greatest, prepare, restore, write};
 
@@ -93,17 +95,28 @@ impl PgSinkTable {
         Some(Beside { target: self.name(), oid: self.loaded.oid, columns: &plan.columns, keys })
     }
 
-    fn merge<'a>(&'a self, plan: &'a LoadPlan) -> Option<Merge<'a>> {
+    fn version<'a>(&'a self, plan: &'a LoadPlan) -> Result<Option<Version<'a>>> {
+        let Some(column) = plan.mode.version() else { return Ok(None) };
+        let pair = plan.columns.iter().find(|pair| pair.target == *column);
+        let pair = pair.filter(|pair| pair.part == ValuePart::Whole);
+        pair.map(|pair| Version::new(pair, self.loaded.type_of(column)?, self.name())).transpose()
+    }
+
+    fn merge<'a>(&'a self, plan: &'a LoadPlan) -> Result<Option<Merge<'a>>> {
         let is_merged =
             matches!(plan.mode, WriteMode::Upsert { .. } | WriteMode::InsertOnly { .. });
-        is_merged.then(|| Merge {
+        if !is_merged {
+            return Ok(None);
+        }
+        Ok(Some(Merge {
+            version: self.version(plan)?,
             table: self.name(),
             oid: self.loaded.oid,
             columns: &plan.columns,
             mode: &plan.mode,
             without_null: self.keys_without_null(plan.mode.keys()),
             is_partitioned: self.keys.is_partitioned,
-        })
+        }))
     }
 }
 
@@ -177,6 +190,7 @@ impl SinkTable for PgSinkTable {
     }
 
     async fn settle_plan(&self, plan: LoadPlan, facts: PlanFacts) -> Result<SettledPlan> {
+        let version_note = self.version(&plan)?.and_then(Version::note);
         let keys = plan.mode.keys();
         let settling = Settling {
             database: &self.database,
@@ -184,7 +198,9 @@ impl SinkTable for PgSinkTable {
             keys: &self.keys,
             nullable_keys: self.keys_without_null(keys).into_iter().cloned().collect(),
         };
-        settling.settle(plan, facts).await
+        let mut settled = settling.settle(plan, facts).await?;
+        settled.notes.extend(version_note);
+        Ok(settled)
     }
 
     async fn prepare(
@@ -207,7 +223,7 @@ impl SinkTable for PgSinkTable {
         record: Option<&dyn CommitRecord>,
         cx: &RunContext,
     ) -> Result<WriteSummary> {
-        let merge = self.merge(plan);
+        let merge = self.merge(plan)?;
         let into = match (&merge, self.beside(plan)) {
             (Some(merge), _) => merge.staging(),
             (None, Some(beside)) => beside.table(),

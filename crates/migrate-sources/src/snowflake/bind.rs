@@ -17,7 +17,8 @@ fn raw(value: &Scalar) -> RawBind {
         // A number with a fraction is cast from text by the builder of the statement.
         Scalar::Number(value) if value.scale() > 0 => (BindType::Text, value.to_string()),
         Scalar::Number(value) => (BindType::Fixed, value.to_string()),
-        Scalar::Float(value) => (BindType::Real, value.to_string()),
+        // A double is cast from text too, in the spellings that the cast documents.
+        Scalar::Float(value) => (BindType::Text, format!("{:e}", value.get())),
         Scalar::Bytes(value) => (BindType::Binary, value.to_string()),
         Scalar::Date(value) => (BindType::Date, (i64::from(value.days()) * 86_400_000).to_string()),
         Scalar::Time(value) => (BindType::Time, value.nanos().to_string()),

@@ -4,13 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use backon::BackoffBuilder;
-use migrate_core::{Error, ErrorKind, Result, RunContext, SqlStatement, TableSchema, code};
+use migrate_core::{
+    Column, ColumnType, Error, ErrorKind, Result, RunContext, SqlStatement, TableSchema, code,
+};
 use snowflake_connector_rs::{Error as ClientError, ErrorKind as ClientKind, ResultTable};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::codes::Remedy;
 use super::column::columns;
 use super::decode::Layout;
+use super::double;
 use super::error::{classify, remedy};
 use super::reattach::{Extract, find, reopen};
 use super::session::{Checkout, SessionPool, brief_retries};
@@ -192,7 +195,7 @@ impl Execution {
     }
 
     /// The columns of the result.
-    pub(super) fn columns(&self) -> Vec<migrate_core::Column> {
+    pub(super) fn columns(&self) -> Vec<Column> {
         columns(self.ready.cursor.schema())
     }
 
@@ -228,7 +231,16 @@ impl Execution {
     ///
     /// `SchemaMismatch` when the result has other columns than `planned`.
     pub(super) fn layout(&self, planned: &TableSchema) -> Result<Layout> {
-        if !are_alike(&self.columns(), &planned.columns) {
+        let found = self.columns();
+        let is_planned = |(position, (found, planned)): (usize, (&Column, &Column))| {
+            if double::is_double(&planned.column_type) {
+                return found.name.as_str() == double::alias(position)
+                    && matches!(found.column_type, ColumnType::Text { .. });
+            }
+            is_alike(found, planned)
+        };
+        let mut pairs = found.iter().zip(&planned.columns).enumerate();
+        if found.len() != planned.columns.len() || !pairs.all(is_planned) {
             return Err(Error::new(
                 ErrorKind::SchemaMismatch,
                 format!("The columns of {} have changed since the load was planned", planned.table),
@@ -248,9 +260,10 @@ fn same_columns(left: &Ready, right: &Ready) -> bool {
     are_alike(&columns(left.cursor.schema()), &columns(right.cursor.schema()))
 }
 
-fn are_alike(left: &[migrate_core::Column], right: &[migrate_core::Column]) -> bool {
-    left.len() == right.len()
-        && left.iter().zip(right).all(|(left, right)| {
-            left.name == right.name && left.column_type.arrow() == right.column_type.arrow()
-        })
+fn are_alike(left: &[Column], right: &[Column]) -> bool {
+    left.len() == right.len() && left.iter().zip(right).all(|(left, right)| is_alike(left, right))
+}
+
+fn is_alike(left: &Column, right: &Column) -> bool {
+    left.name == right.name && left.column_type.arrow() == right.column_type.arrow()
 }

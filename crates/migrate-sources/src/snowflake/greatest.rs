@@ -1,10 +1,9 @@
 //! The greatest value of a column, its ties and the rows without one, as one statement.
 
 use migrate_core::arrow::array::RecordBatch;
-use migrate_core::{
-    Column, ColumnName, ColumnType, Error, Greatest, Key, Result, SqlBuilder, code,
-};
+use migrate_core::{Column, ColumnType, Error, Greatest, Key, Result, SqlBuilder, code};
 
+use super::double;
 use super::statement::counts;
 
 /// Appends the statement. `rows` appends what comes after `SELECT`'s list: the table and its filter.
@@ -21,8 +20,17 @@ pub(super) fn render(
     let key = Key::from(&column.name);
     // By its bytes, as bounds are compared.
     let by_bytes = matches!(column.column_type, ColumnType::Text { .. });
+    let greatest = |sql: &mut SqlBuilder| {
+        sql.text("MAX(\"G\")");
+    };
+    sql.text("SELECT ");
+    if double::is_double(&column.column_type) {
+        double::exact(sql, greatest);
+    } else {
+        greatest(sql);
+    }
     sql.text(
-        "SELECT MAX(\"G\") AS \"GREATEST\", COUNT_IF(\"K\" = \"G\")::NUMBER(38,0) AS \"N\", \
+        " AS \"GREATEST\", COUNT_IF(\"K\" = \"G\")::NUMBER(38,0) AS \"N\", \
          COUNT_IF(\"K\" IS NULL)::NUMBER(38,0) AS \"NULLS\" FROM (SELECT ",
     );
     key.render(sql, by_bytes);
@@ -41,14 +49,16 @@ pub(super) fn render(
 /// # Errors
 ///
 /// [`code::ROW_COUNT_MISMATCH`] where it does not.
-pub(super) fn read(answer: &RecordBatch, column: &ColumnName) -> Result<Greatest> {
+pub(super) fn read(answer: &RecordBatch, column: &Column) -> Result<Greatest> {
     let (rows, nulls) = (counts(answer, 1)?, counts(answer, 2)?);
     let ([rows], [nulls]) = (rows.as_slice(), nulls.as_slice()) else {
         return Err(Error::new(code::ROW_COUNT_MISMATCH, "A greatest value did not arrive")
             .with_hint("run again"));
     };
+    let is_double = double::is_double(&column.column_type);
+    let values = double::values(answer.column(0), &column.name, is_double)?;
     let mut found = Greatest::default();
-    found.add(answer.column(0), column)?;
+    found.value = values.into_iter().flatten().next();
     (found.rows, found.nulls) = (*rows, *nulls);
     Ok(found)
 }

@@ -4,12 +4,13 @@
 //! running sums over the groups give ranks, ranks and units of the calendar give buckets.
 
 use migrate_core::arrow::array::RecordBatch;
-use migrate_core::value::for_each_scalar;
 use migrate_core::{
-    Buckets, CalendarUnit, ColumnName, ColumnType, Error, HistogramRequest, Key, KeyBucket,
-    KeyHistogram, Reading, Result, Scalar, SqlBuilder, TableSchema, code,
+    Buckets, CalendarUnit, ColumnType, Dialect, Error, HistogramRequest, Key, KeyBucket,
+    KeyHistogram, Reading, Result, SqlBuilder, TableSchema, code,
 };
 
+use super::double;
+use super::reattach::Reread;
 use super::statement::counts;
 
 /// Appends the statement. `rows` appends what comes after `SELECT`'s list: the table and its filter.
@@ -28,8 +29,11 @@ pub(super) fn render(
     let has_units = request.buckets != Buckets::Even;
     // The last column lets a truncated answer be noticed.
     sql.text("SELECT ");
-    each(sql, &groups);
-    sql.text("\"FIRST\", \"N\", \"P\", \"S\", (COUNT(*) OVER ())::NUMBER(38,0) AS \"BUCKETS\" FROM (SELECT ");
+    for (group, key) in groups.iter().zip(request.within) {
+        shown(sql, group, key, schema)?;
+    }
+    shown(sql, "FIRST", request.key, schema)?;
+    sql.text("\"N\", \"P\", \"S\", (COUNT(*) OVER ())::NUMBER(38,0) AS \"BUCKETS\" FROM (SELECT ");
     each(sql, &groups);
     sql.text(
         "MIN(\"F\") AS \"FIRST\", SUM(\"N\")::NUMBER(38,0) AS \"N\", \
@@ -75,8 +79,25 @@ pub(super) fn render(
     Ok(())
 }
 
+/// How the answer may be read again from where the server keeps it. A double stands in it as a text,
+/// which has another order.
+///
+/// # Errors
+///
+/// `NotFound` for a column that the table does not have.
+pub(super) fn rereading(request: &HistogramRequest<'_>, schema: &TableSchema) -> Result<Reread> {
+    for key in request.within.iter().chain([request.key]) {
+        if is_double(key, schema)? {
+            return Ok(Reread::No);
+        }
+    }
+    let mut order = SqlBuilder::new(Dialect::Snowflake);
+    order_by(&mut order, request);
+    Ok(Reread::Ordered(order.finish()))
+}
+
 /// The order in which the answer is read, over its own columns.
-pub(super) fn order_by(sql: &mut SqlBuilder, request: &HistogramRequest<'_>) {
+fn order_by(sql: &mut SqlBuilder, request: &HistogramRequest<'_>) {
     sql.text(" ORDER BY ");
     for group in 0..request.within.len() {
         sql.name(&format!("G{group}")).text(" NULLS LAST, ");
@@ -89,6 +110,25 @@ fn each(sql: &mut SqlBuilder, names: &[String]) {
     for name in names {
         sql.name(name).text(", ");
     }
+}
+
+/// A key of the answer, with a comma after it: a double with all its digits. The ORDER BY at the end
+/// must go on meaning the number, so the text gets another name.
+fn shown(sql: &mut SqlBuilder, name: &str, key: &Key, schema: &TableSchema) -> Result<()> {
+    if is_double(key, schema)? {
+        double::exact(sql, |sql| {
+            sql.name(name);
+        });
+        sql.text(" AS ").name(&format!("{name}_TEXT")).text(", ");
+    } else {
+        sql.name(name).text(", ");
+    }
+    Ok(())
+}
+
+fn is_double(key: &Key, schema: &TableSchema) -> Result<bool> {
+    let column_type = &schema.require(&key.column)?.column_type;
+    Ok(key.read_as == Reading::Value && double::is_double(column_type))
 }
 
 /// The key as it is ordered: texts by their bytes, times with an offset by their instant.
@@ -188,6 +228,7 @@ fn start(sql: &mut SqlBuilder, unit: CalendarUnit) {
 pub(super) fn read(
     answer: &RecordBatch,
     request: &HistogramRequest<'_>,
+    schema: &TableSchema,
 ) -> Result<Vec<KeyHistogram>> {
     let outer = request.within.len();
     let rows = counts(answer, outer + 1)?;
@@ -199,10 +240,11 @@ pub(super) fn read(
     }
     let mut groups = vec![Vec::new(); rows.len()];
     for (at, key) in request.within.iter().enumerate() {
-        let values = column(answer, at, &key.column)?;
+        let values = double::values(answer.column(at), &key.column, is_double(key, schema)?)?;
         groups.iter_mut().zip(values).for_each(|(group, value)| group.push(value));
     }
-    let firsts = column(answer, outer, &request.key.column)?;
+    let firsts =
+        double::values(answer.column(outer), &request.key.column, is_double(request.key, schema)?)?;
     let mut histograms: Vec<KeyHistogram> = Vec::new();
     let counted = rows.into_iter().zip(present).zip(singles);
     for ((within, first), ((rows, present), single)) in groups.into_iter().zip(firsts).zip(counted)
@@ -227,13 +269,4 @@ pub(super) fn read(
 /// What is said of an answer that lacks rows.
 pub(super) fn incomplete() -> Error {
     Error::new(code::ROW_COUNT_MISMATCH, "A histogram arrived incomplete").with_hint("run again")
-}
-
-fn column(answer: &RecordBatch, at: usize, name: &ColumnName) -> Result<Vec<Option<Scalar>>> {
-    let mut values = Vec::with_capacity(answer.num_rows());
-    for_each_scalar(answer.column(at), name, |value| {
-        values.push(value);
-        Ok(())
-    })?;
-    Ok(values)
 }

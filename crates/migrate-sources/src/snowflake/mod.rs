@@ -12,6 +12,7 @@ mod codes;
 mod column;
 mod decode;
 mod describe;
+mod double;
 mod error;
 mod execution;
 mod facts;

@@ -15,6 +15,7 @@ use tokio::sync::OnceCell;
 
 use super::decode::decode;
 use super::describe::{column_comments, with_declared_types};
+use super::double;
 use super::execution::Execution;
 use super::facts::{self, Facts};
 use super::greatest;
@@ -128,9 +129,12 @@ impl SnowflakeTable {
         if order.is_empty() {
             return Ok(Reread::AnyOrder);
         }
-        // It can only be ordered by what is in it.
-        if !order.iter().all(|name| columns.contains(name)) {
-            return Ok(Reread::No);
+        // It can only be ordered by what is in it, and a double is in it as a text.
+        for name in order {
+            let is_double = double::is_double(&self.schema.require(name)?.column_type);
+            if is_double || !columns.contains(name) {
+                return Ok(Reread::No);
+            }
         }
         let mut sql = SqlBuilder::new(Dialect::Snowflake);
         self.order_by(&mut sql, order)?;
@@ -176,9 +180,15 @@ fn from(sql: &mut SqlBuilder, table: &TableRef, snapshot: Option<&Snapshot>) {
 }
 
 /// One column of a scan.
-fn select(sql: &mut SqlBuilder, column: &Column) {
+fn select(sql: &mut SqlBuilder, position: usize, column: &Column) {
     let name = column.name.as_str();
     match column.column_type {
+        ColumnType::Float64 => {
+            double::exact(sql, |sql| {
+                sql.name(name);
+            });
+            sql.text(" AS ").name(&double::alias(position))
+        }
         // A result shows a vector with six digits after the point; an array shows all of them.
         ColumnType::Vector { .. } => sql.name(name).text("::ARRAY AS ").name(name),
         // GeoJSON has no place for the number of the reference system.
@@ -263,12 +273,11 @@ impl SourceTable for SnowflakeTable {
         let named = |error: Error| {
             error.with("table", &self.schema.table).with("column", &request.key.column)
         };
-        let mut order = SqlBuilder::new(Dialect::Snowflake);
-        histogram::order_by(&mut order, request);
-        let extract = self.extract(sql, Reread::Ordered(order.finish()));
+        let extract = self.extract(sql, histogram::rereading(request, &self.schema)?);
         let answer = fetch_long(&self.sessions, &extract, &RunContext::new()).await;
-        let histograms =
-            answer.and_then(|answer| histogram::read(&answer, request)).map_err(named)?;
+        let histograms = answer
+            .and_then(|answer| histogram::read(&answer, request, &self.schema))
+            .map_err(named)?;
         // An answer without rows says nothing of its own completeness; a count has always one. Where
         // small groups are left out, the caller knows which ones must be there.
         let may_be_empty = request.groups_above.is_some();
@@ -336,7 +345,7 @@ impl SourceTable for SnowflakeTable {
         let extract = self.extract(sql, Reread::AnyOrder);
         let answer = fetch_long(&self.sessions, &extract, &RunContext::new()).await;
         answer
-            .and_then(|answer| greatest::read(&answer, column))
+            .and_then(|answer| greatest::read(&answer, self.schema.require(column)?))
             .map_err(|error| error.with("table", &self.schema.table).with("column", column))
     }
 
@@ -354,7 +363,7 @@ impl SourceTable for SnowflakeTable {
         sql.text("SELECT ");
         for (position, column) in selected.columns.iter().enumerate() {
             sql.text(if position == 0 { "" } else { ", " });
-            select(&mut sql, column);
+            select(&mut sql, position, column);
         }
         sql.text(" FROM ");
         self.from(&mut sql);

@@ -31,7 +31,7 @@ pub(crate) fn write(out: &mut Vec<u8>, cell: Cell<'_>, ty: Type, style: Style) {
             Type::Number { scale, .. } => number::write(out, value, scale),
             _ => number::write(out, value, 0),
         },
-        Cell::Float(value) => float::write(out, value),
+        Cell::Float(value) => float::write_shortened(out, value),
         Cell::Boolean(value) => out.push(if value { b'1' } else { b'0' }),
         Cell::Text(text) => write_text(out, text, ty, style),
         Cell::Bytes(bytes) => hex(out, bytes),

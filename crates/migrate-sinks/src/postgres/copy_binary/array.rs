@@ -38,6 +38,12 @@ fn elements(text: &str) -> Result<Vec<Option<&RawValue>>, Misfit> {
     serde_json::from_str(text).map_err(|_not_a_list| Misfit::NotArray)
 }
 
+/// The same where an element is a document itself, to which null is a value.
+fn documents(text: &str) -> Result<Vec<Option<&RawValue>>, Misfit> {
+    let all: Vec<&RawValue> = serde_json::from_str(text).map_err(|_not_a_list| Misfit::NotArray)?;
+    Ok(all.into_iter().map(Some).collect())
+}
+
 /// Appends a one-dimensional array (`array_recv` in the server's sources): dimensions, whether there
 /// are NULLs, the element type, then length, lower bound and the elements.
 pub(super) fn write(
@@ -47,7 +53,10 @@ pub(super) fn write(
     out: &mut Vec<u8>,
 ) -> Result<(), Misfit> {
     const NULL: [u8; 4] = (-1_i32).to_be_bytes();
-    let elements = elements(text)?;
+    let elements = match element {
+        Element::Json(_) => documents(text)?,
+        _ => elements(text)?,
+    };
     let count = i32::try_from(elements.len()).map_err(|_many| Misfit::TooLarge)?;
     wire::measured(out, |out| {
         let dimensions = i32::from(count > 0);
@@ -95,7 +104,8 @@ pub(super) fn write_vector(
 impl Element {
     /// For the elements of a target array; `None` where JSON has no elements of that kind.
     pub(super) fn of(element: &PgType, rules: JsonRules) -> Option<Self> {
-        let text = |max_chars| Self::Text(TextRules { max_chars, nul: rules.nul });
+        let text =
+            |max_chars| Self::Text(TextRules { max_chars, is_padded: false, nul: rules.nul });
         let json = |is_binary| Self::Json(JsonRules { is_binary, ..rules });
         Some(match element {
             PgType::Bool => Self::Bool,

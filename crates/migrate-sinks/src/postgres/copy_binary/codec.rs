@@ -81,7 +81,11 @@ impl<'p> Rules<'p> {
         let is_binary = *target == PgType::Jsonb;
         Self {
             pair,
-            text: TextRules { max_chars, nul: policy.on_nul },
+            text: TextRules {
+                max_chars,
+                is_padded: matches!(target, PgType::Char { .. }),
+                nul: policy.on_nul,
+            },
             json: JsonRules { is_binary, nonjson: policy.on_nonjson, nul: policy.on_nul },
             fraction: FractionRules { digits, policy: policy.on_fraction },
         }
@@ -205,8 +209,8 @@ fn float(source: &ColumnType, target: &PgType, rules: &Rules<'_>) -> Chosen {
         (_, PgType::Float8) => Some((Codec::Float8, Fidelity::Widened)),
         (_, PgType::Float4) => converted(Conversion::FloatToSingle, Fidelity::Checked),
         (_, PgType::Numeric { limits }) => {
-            let fidelity = if limits.is_none() { Fidelity::Widened } else { Fidelity::Checked };
-            converted(Conversion::FloatToNumeric(*limits), fidelity)
+            // Minus zero has no numeric form.
+            converted(Conversion::FloatToNumeric(*limits), Fidelity::Checked)
         }
         // NaN and infinities have no JSON form.
         _ => document(target, rules, Fidelity::Checked),
@@ -234,8 +238,11 @@ fn text(source_limit: Option<u32>, target: &PgType, rules: &Rules<'_>) -> Chosen
     let conversion = match target {
         PgType::Text => return Some(to_text(None)),
         PgType::Varchar { max_chars } => return Some(to_text(*max_chars)),
-        // The server pads with blanks, and blanks at the end mean nothing in `char(n)`.
-        PgType::Char { max_chars } => return Some(to_text(Some(*max_chars))),
+        // The server pads with blanks; those of the text's own are tested for.
+        PgType::Char { .. } => {
+            let fidelity = verdict::unless_nul(rules.pair.policy.on_nul, Fidelity::Checked);
+            return Some((Codec::Text(rules.text), fidelity));
+        }
         PgType::Json | PgType::Jsonb => return Some((Codec::Json(rules.json), Fidelity::Checked)),
         PgType::Uuid => return Some((Codec::Uuid, Fidelity::Checked)),
         PgType::Bool => Conversion::TextToBool,

@@ -191,6 +191,9 @@ impl Conversion {
                     fixed(out, narrowed(value)?.to_be_bytes());
                     Ok(())
                 }
+                Self::FloatToNumeric(_) if value == 0.0 && value.is_sign_negative() => {
+                    Err(Misfit::MinusZero)
+                }
                 Self::FloatToNumeric(limits) if value.is_finite() => {
                     let mut text = String::new();
                     spell(row, &mut text)?;

@@ -7,7 +7,7 @@ use memchr::memmem;
 use migrate_core::{OnNonjson, OnNul};
 
 use super::misfit::Misfit;
-use super::wire;
+use super::{json_loss, wire};
 
 /// What a JSON column takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +32,7 @@ impl JsonRules {
         if !self.is_binary {
             return wire::variable(out, text.as_bytes());
         }
+        json_loss::refuse(&text)?;
         out.extend_from_slice(&wire::length(text.len() + 1)?);
         out.push(VERSION);
         out.extend_from_slice(text.as_bytes());

@@ -20,6 +20,9 @@ pub(super) enum Misfit {
     NotUuid,
     NotLabel,
     NotJson,
+    RepeatedKey,
+    MinusZero,
+    BlankAtEnd,
     NotArray,
     Element(&'static str),
     Dimension(usize),
@@ -54,6 +57,15 @@ impl fmt::Display for Misfit {
             Self::NotJson => f.write_str(
                 "the value holds NaN, an infinity or undefined, which JSON has no word for \
                  (`on_nonjson` has other choices)",
+            ),
+            Self::RepeatedKey => f.write_str(
+                "an object has a key twice, of which `jsonb` keeps only the last (`json` keeps both)",
+            ),
+            Self::MinusZero => {
+                f.write_str("the number is minus zero, of which the target type loses the sign")
+            }
+            Self::BlankAtEnd => f.write_str(
+                "the text ends in a blank, which `char(n)` loses (`varchar(n)` and `text` keep it)",
             ),
             Self::NotArray => f.write_str("the value is not a JSON array"),
             Self::Element(wanted) => write!(f, "an element of the array is not {wanted}"),

@@ -11,6 +11,7 @@ mod convert;
 mod decimal_text;
 mod fraction;
 mod json;
+mod json_loss;
 #[cfg(test)]
 mod matrix_doc;
 mod misfit;

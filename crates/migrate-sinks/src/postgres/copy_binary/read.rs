@@ -11,6 +11,8 @@ use super::time;
 /// many digits come back as they went in.
 pub(super) const DOUBLE_DIGITS: usize = 15;
 pub(super) const SINGLE_DIGITS: usize = 6;
+/// Digits of a second that a time has.
+const NANO_DIGITS: usize = 9;
 
 /// Days as the wire has them.
 pub(super) fn date(text: &str) -> Result<i32, Misfit> {
@@ -27,6 +29,11 @@ fn date_of(text: &str) -> Result<i32, Misfit> {
 pub(super) fn timestamp(text: &str, rules: FractionRules) -> Result<i64, Misfit> {
     if let Ok(midnight) = date_of(text) {
         return time::micros(i64::from(midnight) * time::MICROS_PER_DAY);
+    }
+    let fraction = text.rsplit_once('.').map_or("", |(_, fraction)| fraction);
+    if fraction.len() > NANO_DIGITS {
+        // The calendar would ignore what comes after nanoseconds.
+        return Err(Misfit::NotTime);
     }
     let time: EpochTime = plain(text)?.parse().map_err(|_text| Misfit::NotTime)?;
     time::micros(rules.parts(time.seconds(), time.nanos().into())?)
@@ -75,6 +82,9 @@ pub(super) fn whole_of(value: f64) -> Result<i64, Misfit> {
     const LIMIT: f64 = 9_223_372_036_854_775_808.0;
     if !value.is_finite() {
         return Err(Misfit::NotFinite);
+    }
+    if value == 0.0 && value.is_sign_negative() {
+        return Err(Misfit::MinusZero);
     }
     if value.fract() != 0.0 {
         return Err(Misfit::Fraction);

@@ -46,6 +46,8 @@ pub(super) fn length(bytes: usize) -> Result<[u8; 4], Misfit> {
 pub(in super::super) struct TextRules {
     /// Most characters.
     pub(super) max_chars: Option<usize>,
+    /// Whether blanks at the end mean nothing to the column.
+    pub(super) is_padded: bool,
     /// What becomes of U+0000.
     pub(super) nul: OnNul,
 }
@@ -58,6 +60,9 @@ pub(super) fn text(out: &mut Vec<u8>, value: &str, rules: TextRules) -> Result<(
         && value.chars().count() > most
     {
         return Err(Misfit::TooLong(most));
+    }
+    if rules.is_padded && value.ends_with(' ') {
+        return Err(Misfit::BlankAtEnd);
     }
     variable(out, value.as_bytes())
 }

@@ -148,6 +148,15 @@ pub(super) fn to_text(env: &Env<'_>, expr: Expr) -> Result<Expr, Failure> {
             [Cell::Boolean(value)] => Ok(Datum::Text(value.to_string())),
             _ => Err(internal("a truth value of another kind")),
         })),
+        // How many digits the cast shows is documented nowhere.
+        Type::Float => Ok(Expr::strict("text", vec![expr], ty, |cells| match cells {
+            [Cell::Float(value)] if value.is_nan() => Ok(Datum::text("NaN")),
+            [Cell::Float(value)] if value.is_infinite() => {
+                Ok(Datum::text(if *value > 0.0 { "inf" } else { "-inf" }))
+            }
+            [Cell::Float(_)] => Err(Failure::unsupported("a finite FLOAT as text")),
+            _ => Err(internal("a double of another kind")),
+        })),
         Type::Binary { .. } => Ok(Expr::strict("text", vec![expr], ty, |cells| match cells {
             [Cell::Bytes(bytes)] => Ok(Datum::Text(hex(bytes))),
             _ => Err(internal("bytes of another kind")),

@@ -1,5 +1,6 @@
 //! `TO_...` and `TRY_TO_...`.
 
+use crate::float;
 use crate::table::{Cell, Datum};
 use crate::types::Type;
 use crate::wire::json;
@@ -144,6 +145,14 @@ fn to_varchar(call: &FunctionCall<'_, '_>) -> Result<Expr, Failure> {
     match arg.ty.base {
         Some(ty) if ty == Type::Date || ty.fraction_digits().is_some() => {
             cast::shown(call.binder.env, arg, &format)
+        }
+        Some(Type::Float) if format.eq_ignore_ascii_case("TME") => {
+            Ok(Expr::strict("TME", vec![arg], Ty::text(), |cells| match cells {
+                [Cell::Float(value)] => float::scientific(*value)
+                    .map(Datum::Text)
+                    .ok_or_else(|| Failure::unsupported("NaN and infinities in the format 'TME'")),
+                _ => Err(internal("a double of another kind")),
+            }))
         }
         Some(Type::Binary { .. }) if format.eq_ignore_ascii_case("HEX") => {
             cast::to_text(call.binder.env, arg)

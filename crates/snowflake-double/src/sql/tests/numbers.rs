@@ -82,7 +82,7 @@ fn casts_round_half_away_from_zero_or_fail() {
         ("true::number", "1"),
         ("1.5::float", "1.5"),
         ("0.1::float::number(10,1)", "0.1"),
-        ("12345678901234567890123456789012345678::float", "1.2345678901234568e37"),
+        ("12345678901234567890123456789012345678::float", "1.23456789e37"),
         ("'inf'::float", "inf"),
         ("'NaN'::double", "NaN"),
         ("try_cast('x' as number)", "~"),
@@ -100,6 +100,9 @@ fn casts_round_half_away_from_zero_or_fail() {
         ("1.50::varchar", "1.50"),
         ("(-0.0000000001)::varchar", "-0.0000000001"),
         ("to_varchar(12)", "12"),
+        ("to_varchar('0.30000000000000004'::float, 'TME')", "3.0000000000000004E-1"),
+        ("to_varchar('-1250'::float, 'tme')", "-1.25E3"),
+        ("'-Infinity'::float::varchar", "-inf"),
     ]);
     let world = World::new();
     let failure = |expression: &str| world.failure(&format!("select {expression}"));
@@ -115,4 +118,5 @@ fn casts_round_half_away_from_zero_or_fail() {
     assert_eq!(failure("try_cast(1.5 as number)").0, "001065");
     assert!(failure("1.115::float::number(10,2)").1.contains("rounding"));
     assert!(failure("1.5::float::varchar").1.contains("FLOAT"));
+    assert!(failure("to_varchar('inf'::float, 'TME')").1.contains("infinities"));
 }
