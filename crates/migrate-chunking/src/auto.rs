@@ -40,7 +40,7 @@ impl ChunkingStrategy for Auto {
         if input.table.size().await?.rows.is_some_and(|rows| is_small(rows, &input)) {
             return whole(&input, "it is small", None).await;
         }
-        let Keys { keys, why, note } = keys(&input).await?;
+        let Choice { keys, why, note } = keys(&input).await?;
         let Some(first) = keys.first() else { return whole(&input, &why, note).await };
         let column = input.table.schema().require(&first.column)?;
         let Some(strategy) = strategy(&column.column_type, first) else {
@@ -82,16 +82,16 @@ async fn by_row_groups(input: &PlanInput<'_>) -> Result<ChunkPlan> {
 }
 
 /// What to cut by, and why.
-struct Keys {
+struct Choice {
     keys: Vec<Key>,
     why: String,
     note: Option<String>,
 }
 
-async fn keys(input: &PlanInput<'_>) -> Result<Keys> {
+async fn keys(input: &PlanInput<'_>) -> Result<Choice> {
     if !input.keys.is_empty() {
         let (keys, why) = (input.keys.to_vec(), "its chunking columns".into());
-        return Ok(Keys { keys, why, note: None });
+        return Ok(Choice { keys, why, note: None });
     }
     let declared = input.table.declared_keys().await?;
     let watermark = input.fallback.cloned();
@@ -112,11 +112,11 @@ async fn keys(input: &PlanInput<'_>) -> Result<Keys> {
         }
         if !usable.is_empty() {
             let why = format!("{what}, as no chunking columns are set");
-            return Ok(Keys { keys: usable, why, note: declared.unknown });
+            return Ok(Choice { keys: usable, why, note: declared.unknown });
         }
     }
     let why = "no key is known; set chunking_columns to cut it".into();
-    Ok(Keys { keys: Vec::new(), why, note: declared.unknown })
+    Ok(Choice { keys: Vec::new(), why, note: declared.unknown })
 }
 
 fn strategy(column_type: &ColumnType, key: &Key) -> Option<Box<dyn ChunkingStrategy>> {
