@@ -53,6 +53,7 @@ fn neutral() -> Vec<(&'static str, Value)> {
         ("/snapshot", json!("off")),
         ("/create_table", json!("if_missing")),
         ("/on_nonempty", json!("append")),
+        ("/sources/0/tables/0/on_bad_row", json!("fail")),
         ("/max_bad_rows", json!(9)),
         ("/max_bad_fraction", json!(0.1)),
         ("/chunking", json!({"strategy": "hash_bucket", "options": {"n": 4}})),
@@ -98,7 +99,6 @@ fn deciding() -> Vec<(&'static str, Value)> {
         ("/sources/0/tables/0/target_watermark", json!("V")),
         ("/sources/0/tables/0/watermark_nulls", json!("never")),
         ("/sources/0/tables/0/column_mapping", json!({"A": "b"})),
-        ("/sources/0/tables/0/on_bad_row", json!("fail")),
     ]
 }
 

@@ -56,6 +56,12 @@ fn with_names(error: Error, cause: &sqlx::Error) -> Error {
     })
 }
 
+/// Whether the server refused a row for what is in it: without that row, the rest may pass.
+pub fn is_about_row(state: &str) -> bool {
+    // A malformed COPY is our own mistake, whatever row it ends at.
+    state != "22P04" && about_data(state).is_some()
+}
+
 /// A sentence of ours for states that are about values.
 fn about_data(state: &str) -> Option<&'static str> {
     Some(match state {
@@ -70,10 +76,11 @@ fn about_data(state: &str) -> Option<&'static str> {
         "23505" => "a key exists already",
         "23514" => "a check constraint does not hold",
         "23P01" => "an exclusion constraint does not hold",
+        "54000" => "a value is too large for an index of the table",
         _ => match state.get(..2)? {
             "21" | "22" | "44" => "a value does not fit the table",
             "23" => "a constraint of the table does not hold",
-            "P0" => "a trigger or function of the table raised an error",
+            "45" | "P0" => "a trigger or function of the table raised an error",
             _ => return None,
         },
     })
@@ -177,7 +184,7 @@ fn class_meaning(state: &str) -> (ErrorCode, Option<&'static str>) {
         // Transaction rollback (serialization, deadlock); object in use.
         "40" | "55" => ErrorKind::Throttled,
         // Data exception, integrity constraint, check option, cardinality; raised by a trigger.
-        "22" | "23" | "44" | "21" | "P0" => return (code::VALUE_REFUSED, Some(VALUE_HINT)),
+        "22" | "23" | "44" | "45" | "21" | "P0" => return (code::VALUE_REFUSED, Some(VALUE_HINT)),
         // Invalid authorization.
         "28" => ErrorKind::Auth,
         // Feature not supported; program limit exceeded.
@@ -210,6 +217,20 @@ mod tests {
         ] {
             assert_eq!(meaning(state).0.kind().retry(), Retry::Never, "{state}");
         }
+    }
+
+    #[test]
+    fn only_what_a_row_holds_can_put_it_aside() {
+        for state in ["22001", "22P05", "23502", "23503", "23505", "23514", "23P01", "44000"] {
+            assert!(is_about_row(state), "{state}");
+        }
+        for state in ["P0001", "45000", "54000"] {
+            assert!(is_about_row(state), "{state}");
+        }
+        for state in ["08006", "53100", "57014", "57P01", "40P01", "55P03", "25006", "42501"] {
+            assert!(!is_about_row(state), "{state}");
+        }
+        assert!(!is_about_row("22P04"), "a malformed COPY is no bad row");
     }
 
     #[test]

@@ -11,7 +11,7 @@ mod settings;
 mod statement;
 
 pub use database::{APPLICATION_NAME, Database};
-pub use error::{CopiedRow, classify, copied_row, sqlstate};
+pub use error::{CopiedRow, classify, copied_row, is_about_row, sqlstate};
 pub use settings::{PostgresSettings, SslMode};
 pub use sqlx;
 pub use statement::{bound, execute};

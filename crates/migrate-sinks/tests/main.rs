@@ -5,6 +5,7 @@ mod chunks;
 mod matrix;
 mod merging;
 mod prepare;
+mod quarantine;
 mod samples;
 mod support;
 mod values;

@@ -11,6 +11,7 @@ use crate::code;
 use crate::commit::{CommitDomain, CommitRecord};
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::TableRef;
+use crate::reject::BadRows;
 use crate::sink::WriteSummary;
 use crate::source::Snapshot;
 use crate::status::{
@@ -275,7 +276,8 @@ impl RunStore for MemoryStore {
                 .with_hint("nothing to do: the newer run loads it"));
         }
         let all_done = entry.items.iter().all(|item| matches!(item.status, Status::Completed));
-        if outcome == Outcome::Completed && !all_done {
+        let is_completion = matches!(outcome, Outcome::Completed | Outcome::CompletedWithRejects);
+        if is_completion && !all_done {
             return Err(Error::new(
                 ErrorKind::Internal,
                 "A table with open chunks is not completed",
@@ -366,6 +368,15 @@ impl PlanStore for MemoryStore {
     async fn save_plans(&self, plans: &[NewPlan<'_>]) -> Result<Vec<TablePlan>> {
         let mut state = lock(&self.state);
         plans.iter().map(|new| state.save(new)).collect()
+    }
+
+    async fn change_bad_rows(&self, table: TableId, bad_rows: BadRows) -> Result<()> {
+        let mut state = lock(&self.state);
+        let entry = state.table(table).ok_or_else(|| unknown_table(table))?;
+        if let Some(plan) = &mut entry.plan {
+            plan.load.bad_rows = bad_rows;
+        }
+        Ok(())
     }
 }
 

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::Registry;
 use crate::chunk_column::{ChunkColumn, DeclaredKind};
-use crate::job::{self, CreationPolicy, FidelityPolicy, NonemptyPolicy, TableJob};
+use crate::job::{self, BadRowPolicy, CreationPolicy, FidelityPolicy, NonemptyPolicy, TableJob};
 use crate::window::{Watermark, WatermarkLow, WatermarkNulls};
 
 /// What the configuration says of one table, without its components.
@@ -67,6 +67,13 @@ pub(super) fn job(table: &TableConfig, registry: &Registry) -> Result<TableJob> 
         Fidelity::Warn => FidelityPolicy::Warn,
         _ => FidelityPolicy::Strict,
     };
+    job.bad_rows = match settings.on_bad_row {
+        OnBadRow::Quarantine => BadRowPolicy::Quarantine {
+            most_rows: settings.max_bad_rows,
+            most_fraction: settings.max_bad_fraction,
+        },
+        _ => BadRowPolicy::Fail,
+    };
     let (strategy, options) = match &settings.chunking {
         Some(chunking) => {
             let options = Value::Object(chunking.options.values().clone());
@@ -87,7 +94,6 @@ pub(super) fn job(table: &TableConfig, registry: &Registry) -> Result<TableJob> 
     job.max_workers = settings.parallel_threads.map(NonZeroU32::from);
     job.max_attempts = settings.max_retry_attempts;
     job.fingerprint = Some(table.fingerprint().as_str().to_owned());
-    job.missing_features = missing_features(table);
     Ok(job)
 }
 
@@ -124,13 +130,6 @@ fn policy(values: ValueSettings) -> ValuePolicy {
         _ => core::OnNonjson::Reject,
     };
     policy
-}
-
-/// What the configuration asks for and this version does not have.
-fn missing_features(table: &TableConfig) -> Vec<String> {
-    let settings = &table.settings;
-    let asked = [(settings.on_bad_row == OnBadRow::Quarantine, "on_bad_row")];
-    asked.into_iter().filter(|(is_asked, _)| *is_asked).map(|(_, name)| name.to_owned()).collect()
 }
 
 fn chunk_column(column: &ChunkingColumn) -> ChunkColumn {

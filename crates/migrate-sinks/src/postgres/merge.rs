@@ -6,10 +6,11 @@
 
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
+use std::ops::Range;
 
 use migrate_core::{
-    ColumnName, ColumnPair, Dialect, Error, Result, SqlBuilder, SqlStatement, TableRef, WriteMode,
-    WriteSummary, code,
+    ColumnName, ColumnPair, Dialect, Error, Result, Scalar, SqlBuilder, SqlStatement, TableRef,
+    WriteMode, WriteSummary, code,
 };
 use migrate_postgres::{bound, classify, execute, sqlx};
 use sqlx::postgres::PgRow;
@@ -29,13 +30,26 @@ pub(super) struct Merge<'a> {
     pub(super) without_null: Vec<&'a ColumnName>,
     /// A partitioned table does not tell which rows were new.
     pub(super) is_partitioned: bool,
+    /// Whether waiting rows have their numbers, so that some of them can be merged without others.
+    pub(super) is_numbered: bool,
 }
 
 /// What the staged rows are like.
 #[derive(Debug)]
-struct Staged {
-    key_count: u64,
-    has_twins: bool,
+pub(super) struct Staged<'a> {
+    pub(super) key_count: u64,
+    pub(super) has_twins: bool,
+    /// A key column with NULL where none may be.
+    pub(super) null_key: Option<&'a ColumnName>,
+}
+
+/// What a merge has written.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Merged {
+    /// Rows inserted or updated.
+    pub(super) written: u64,
+    /// Rows inserted.
+    pub(super) inserted: u64,
 }
 
 impl Merge<'_> {
@@ -45,7 +59,27 @@ impl Merge<'_> {
         for column in self.targets() {
             column.hash(&mut columns);
         }
-        TableRef::in_schema("pg_temp", format!("migrate_{}_{:x}", self.oid, columns.finish()))
+        let kind = if self.is_numbered { "migrate_numbered" } else { "migrate" };
+        TableRef::in_schema("pg_temp", format!("{kind}_{}_{:x}", self.oid, columns.finish()))
+    }
+
+    /// Where a waiting row has its number in the chunk.
+    pub(super) fn number_column(&self) -> String {
+        self.unused_name("migrate_number")
+    }
+
+    /// Where a row that is to be merged has its place in the order of keys, from 1.
+    pub(super) fn place_column(&self) -> String {
+        self.unused_name("migrate_place")
+    }
+
+    /// No column of the user has it.
+    fn unused_name(&self, wanted: &str) -> String {
+        let mut name = wanted.to_owned();
+        while self.targets().any(|target| target == name) {
+            name.push('_');
+        }
+        name
     }
 
     /// Makes the waiting place, unless this connection has it.
@@ -53,7 +87,12 @@ impl Merge<'_> {
         sqlx::query(SORT_MEMORY).execute(&mut *connection).await.map_err(|e| self.failed(e))?;
         let mut sql = SqlBuilder::new(Dialect::Postgres);
         sql.text("create temporary table if not exists ").table(&self.staging());
-        sql.text(" on commit delete rows as select ").names(self.targets());
+        sql.text(" on commit delete rows as select ");
+        if self.is_numbered {
+            sql.text("0::bigint as ").name(&self.number_column());
+            sql.text(", 0::bigint as ").name(&self.place_column()).text(", ");
+        }
+        sql.names(self.targets());
         sql.text(" from ").table(self.table).text(" with no data");
         execute(connection, &sql.finish()).await.map_err(|cause| {
             classify("Cannot create a temporary table for the merge", cause)
@@ -74,50 +113,69 @@ impl Merge<'_> {
         copied: WriteSummary,
     ) -> Result<WriteSummary> {
         let staged = self.look(connection).await?;
+        if let Some(column) = staged.null_key {
+            return Err(self.without_key(column));
+        }
         if staged.has_twins && self.is_ambiguous(connection).await? {
             return Err(self.ambiguous());
         }
-        let known = if self.is_partitioned {
-            Some(self.number(connection, &self.known_statement(), "known").await?)
-        } else {
-            None
-        };
-        let row = self.fetch(connection, &self.merge_statement(staged.has_twins)).await?;
-        let written = self.read(&row, "written")?;
-        let rows_inserted = match known {
-            Some(known) => written.min(staged.key_count.saturating_sub(known)),
-            None => self.read(&row, "inserted")?,
-        };
+        let merged = self.merge(connection, &staged, None).await?;
         Ok(WriteSummary {
-            rows_inserted,
-            rows_updated: written - rows_inserted,
-            rows_skipped: copied.rows_read.saturating_sub(written),
+            rows_inserted: merged.inserted,
+            rows_updated: merged.written - merged.inserted,
+            rows_skipped: copied.rows_read.saturating_sub(merged.written),
             ..copied
         })
     }
 
-    async fn look(&self, connection: &mut PgConnection) -> Result<Staged> {
+    /// Merges what waits: all of it, or the rows at these places.
+    pub(super) async fn merge(
+        &self,
+        connection: &mut PgConnection,
+        staged: &Staged<'_>,
+        places: Option<&Range<u64>>,
+    ) -> Result<Merged> {
+        let known = if self.is_partitioned {
+            Some(self.number(connection, &self.known_statement(places), "known").await?)
+        } else {
+            None
+        };
+        let row = self.fetch(connection, &self.merge_statement(staged.has_twins, places)).await?;
+        let written = self.read(&row, "written")?;
+        let key_count = places.map_or(staged.key_count, |places| places.end - places.start);
+        let inserted = match known {
+            Some(known) => written.min(key_count.saturating_sub(known)),
+            None => self.read(&row, "inserted")?,
+        };
+        Ok(Merged { written, inserted })
+    }
+
+    pub(super) async fn look(&self, connection: &mut PgConnection) -> Result<Staged<'_>> {
         let row = self.fetch(connection, &self.look_statement()).await?;
+        let mut null_key = None;
         for (position, column) in self.mode.keys().iter().enumerate() {
             let has_null = self.without_null.contains(&column)
                 && row.try_get(format!("k{position}").as_str()).map_err(|e| self.failed(e))?;
             if has_null {
-                return Err(Error::new(
-                    code::VALUE_REFUSED,
-                    "A row without a key would be inserted again by every run",
-                )
-                .with("column", column)
-                .with("table", self.table)
-                .with_hint("filter rows with NULL in the key out, or choose another key"));
+                null_key = Some(column);
+                break;
             }
         }
         Ok(Staged {
             key_count: self.read(&row, "keys")?,
             has_twins: row.try_get("has_twins").map_err(|cause| self.failed(cause))?,
+            null_key,
         })
     }
 
-    async fn is_ambiguous(&self, connection: &mut PgConnection) -> Result<bool> {
+    pub(super) fn without_key(&self, column: &ColumnName) -> Error {
+        Error::new(code::VALUE_REFUSED, "A row without a key would be inserted again by every run")
+            .with("column", column)
+            .with("table", self.table)
+            .with_hint("filter rows with NULL in the key out, or choose another key")
+    }
+
+    pub(super) async fn is_ambiguous(&self, connection: &mut PgConnection) -> Result<bool> {
         let row = self.fetch(connection, &self.ambiguous_statement()).await?;
         row.try_get("is_ambiguous").map_err(|cause| self.failed(cause))
     }
@@ -158,16 +216,20 @@ impl Merge<'_> {
     }
 
     /// Keys that are in the table already.
-    fn known_statement(&self) -> SqlStatement {
+    fn known_statement(&self, places: Option<&Range<u64>>) -> SqlStatement {
         let mut sql = SqlBuilder::new(Dialect::Postgres);
         sql.text("select count(*) as known from (select distinct ").names(self.keys());
-        sql.text(" from ").table(&self.staging()).text(") s join ").table(self.table);
+        sql.text(" from ").table(&self.staging());
+        self.at_places(&mut sql, places);
+        sql.text(") s join ").table(self.table);
         sql.text(" t using (").names(self.keys()).text(")");
         sql.finish()
     }
 
     /// The keys are visited in order, so that two workers never wait for each other in a circle.
-    fn merge_statement(&self, has_twins: bool) -> SqlStatement {
+    fn merge_statement(&self, has_twins: bool, places: Option<&Range<u64>>) -> SqlStatement {
+        // Rows that have places have no twins.
+        let has_twins = has_twins && places.is_none();
         let mut sql = SqlBuilder::new(Dialect::Postgres);
         sql.text("with written as (insert into ").table(self.table).text(" as t (");
         sql.names(self.targets()).text(") overriding system value select ");
@@ -175,6 +237,7 @@ impl Merge<'_> {
             sql.text("distinct on (").names(self.keys()).text(") ");
         }
         sql.names(self.targets()).text(" from ").table(&self.staging());
+        self.at_places(&mut sql, places);
         sql.text(" order by ").names(self.keys());
         if let Some(version) = self.mode.version().filter(|_| has_twins) {
             sql.text(", ").name(version.as_str()).text(" desc nulls last");
@@ -197,6 +260,13 @@ impl Merge<'_> {
         sql.finish()
     }
 
+    fn at_places(&self, sql: &mut SqlBuilder, places: Option<&Range<u64>>) {
+        let Some(places) = places else { return };
+        let place = |at: u64| Scalar::Number(at.into());
+        sql.text(" where ").name(&self.place_column()).text(" >= ").value(&place(places.start));
+        sql.text(" and ").name(&self.place_column()).text(" < ").value(&place(places.end));
+    }
+
     /// An older row never replaces a newer one, and an unchanged row is not written again.
     fn update(&self, sql: &mut SqlBuilder, version: Option<&ColumnName>) {
         sql.text("update set ");
@@ -216,11 +286,11 @@ impl Merge<'_> {
         record(sql, "excluded", self.others());
     }
 
-    fn targets(&self) -> impl Iterator<Item = &str> {
+    pub(super) fn targets(&self) -> impl Iterator<Item = &str> {
         self.columns.iter().map(|pair| pair.target.as_str())
     }
 
-    fn keys(&self) -> impl Iterator<Item = &str> {
+    pub(super) fn keys(&self) -> impl Iterator<Item = &str> {
         self.mode.keys().iter().map(ColumnName::as_str)
     }
 
@@ -229,7 +299,11 @@ impl Merge<'_> {
         self.targets().filter(|name| self.keys().all(|key| key != *name))
     }
 
-    async fn fetch(&self, connection: &mut PgConnection, sql: &SqlStatement) -> Result<PgRow> {
+    pub(super) async fn fetch(
+        &self,
+        connection: &mut PgConnection,
+        sql: &SqlStatement,
+    ) -> Result<PgRow> {
         bound(sql).fetch_one(connection).await.map_err(|cause| self.failed(cause))
     }
 
@@ -248,11 +322,11 @@ impl Merge<'_> {
         Ok(u64::try_from(number).unwrap_or_default())
     }
 
-    fn failed(&self, cause: sqlx::Error) -> Error {
+    pub(super) fn failed(&self, cause: sqlx::Error) -> Error {
         classify("PostgreSQL refused to merge the chunk", cause).with("table", self.table)
     }
 
-    fn ambiguous(&self) -> Error {
+    pub(super) fn ambiguous(&self) -> Error {
         let keys = self.mode.keys().iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         let error = Error::new(
             code::AMBIGUOUS_KEY,
@@ -301,9 +375,10 @@ mod tests {
             mode,
             without_null: Vec::new(),
             is_partitioned: false,
+            is_numbered: false,
         };
         let staging = Dialect::Postgres.quote_table(&merge.staging());
-        merge.merge_statement(has_twins).sql.replace(&staging, "staged")
+        merge.merge_statement(has_twins, None).sql.replace(&staging, "staged")
     }
 
     #[test]

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use migrate_core::{
-    BatchStream, Chunk, ColumnName, ColumnPair, ColumnType, CommitGuarantee, CommitRecord, Dialect,
-    Error, Fidelity, LoadPlan, PlanFacts, Result, RunContext, Scalar, SetAside, SettledPlan,
-    SinkCapabilities, SinkTable, SqlBuilder, TableRef, TableSchema, WriteMode, WriteSummary, code,
+    BadRows, BatchStream, Chunk, ColumnName, ColumnPair, ColumnType, CommitGuarantee, CommitRecord,
+    Dialect, Error, Fidelity, LoadPlan, PlanFacts, Result, RunContext, Scalar, SetAside,
+    SettledPlan, SinkCapabilities, SinkTable, SqlBuilder, TableRef, TableSchema, WriteMode,
+    WriteSummary, code,
 };
 use migrate_postgres::{Database, bound, classify, execute, sqlx};
 use sqlx::Row;
@@ -16,6 +17,7 @@ use super::catalog::{LoadedTable, catalog};
 use super::copy_binary::{EncodedColumn, RowEncoder, choose};
 use super::keys::Keys;
 use super::merge::Merge;
+use super::quarantine::Quarantine;
 use super::row_keys::RowKeys;
 use super::session::Session;
 use super::settle::Settling;
@@ -65,7 +67,13 @@ impl PgSinkTable {
 
     fn beside<'a>(&'a self, plan: &'a LoadPlan) -> Option<Beside<'a>> {
         let WriteMode::Replace { keys } = &plan.mode else { return None };
-        Some(Beside { target: self.name(), oid: self.loaded.oid, columns: &plan.columns, keys })
+        Some(Beside {
+            target: self.name(),
+            oid: self.loaded.oid,
+            columns: &plan.columns,
+            keys,
+            has_constraints: plan.sets_bad_rows_aside(),
+        })
     }
 
     fn merge<'a>(&'a self, plan: &'a LoadPlan) -> Option<Merge<'a>> {
@@ -78,6 +86,7 @@ impl PgSinkTable {
             mode: &plan.mode,
             without_null: self.keys_without_null(plan.mode.keys()),
             is_partitioned: self.keys.is_partitioned,
+            is_numbered: plan.sets_bad_rows_aside(),
         })
     }
 }
@@ -90,14 +99,18 @@ pub(super) fn capabilities(database: &Database) -> SinkCapabilities {
     capabilities.upsert = true;
     capabilities.replace = true;
     capabilities.set_aside = true;
+    capabilities.quarantine = true;
     capabilities.commit = CommitGuarantee::Transactional(database.domain().clone());
     capabilities
 }
 
-/// The statement that takes the rows.
-fn copy_statement(table: &TableRef, columns: &[ColumnPair]) -> String {
+/// The statement that takes the rows, after their number where there is a column for it.
+fn copy_statement(table: &TableRef, number: Option<&str>, columns: &[ColumnPair]) -> String {
     let mut sql = SqlBuilder::new(Dialect::Postgres);
     sql.text("copy ").table(table).text(" (");
+    if let Some(number) = number {
+        sql.name(number).text(", ");
+    }
     sql.names(columns.iter().map(|pair| pair.target.as_str()));
     sql.text(") from stdin (format binary)");
     sql.finish().sql
@@ -194,10 +207,11 @@ impl SinkTable for PgSinkTable {
             (None, Some(beside)) => beside.table(),
             (None, None) => self.name().clone(),
         };
+        let number = merge.as_ref().filter(|merge| merge.is_numbered).map(Merge::number_column);
         let transfer = write::Transfer {
             table: self.name(),
             domain: self.database.domain(),
-            copy_statement: copy_statement(&into, &plan.columns),
+            copy_statement: copy_statement(&into, number.as_deref(), &plan.columns),
             into,
             encoder: self.encoder(plan)?,
             keys: RowKeys::new(plan, &self.loaded.primary_key, chunk),
@@ -206,7 +220,15 @@ impl SinkTable for PgSinkTable {
         };
         let mut session = Session::open(&self.database).await?;
         // Leaving early drops the session, which closes its connection: the server rolls back.
-        let summary = cx.unless_cancelled(transfer.run(&mut session, batches)).await?;
+        let summary = match plan.bad_rows {
+            BadRows::Quarantine { most_rows } => {
+                let (columns, oid) = (plan.read_columns(), self.loaded.oid);
+                let quarantine = Quarantine { transfer, columns, most_rows, oid };
+                let writing = quarantine.run(&mut session, batches);
+                cx.unless_cancelled(Box::pin(writing)).await?
+            }
+            _ => cx.unless_cancelled(transfer.run(&mut session, batches)).await?,
+        };
         session.give_back();
         Ok(summary)
     }
