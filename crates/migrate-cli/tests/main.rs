@@ -8,6 +8,7 @@ mod creating;
 mod incremental;
 mod modes;
 mod plans;
+mod quarantine;
 mod replacing;
 mod set_aside;
 mod support;
