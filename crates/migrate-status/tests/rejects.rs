@@ -23,8 +23,8 @@ fn refused(numbers: impl IntoIterator<Item = u64>) -> Vec<RejectedRow> {
 
 fn with_rejects(rows_rejected: u64) -> WriteSummary {
     WriteSummary {
-        rows_read: 10,
-        rows_inserted: 10 - rows_rejected,
+        rows_read: 1000,
+        rows_inserted: 1000 - rows_rejected,
         rows_rejected,
         ..WriteSummary::default()
     }
