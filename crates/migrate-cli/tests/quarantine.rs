@@ -46,6 +46,22 @@ fn table(change: impl FnOnce(&mut Json)) -> Json {
     json!([table])
 }
 
+/// Every write mode, by its keys.
+fn modes() -> [Json; 4] {
+    let keyed = |change: fn(&mut Json)| {
+        table(|table| {
+            table["uniqueness_columns"] = json!(["id"]);
+            change(table);
+        })
+    };
+    [
+        table(|_| {}),
+        table(|table| table["replace"] = json!("atomic")),
+        keyed(|_| {}),
+        keyed(|table| table["insert_only_mode"] = json!(true)),
+    ]
+}
+
 async fn world(tables: &Json) -> World {
     let world = World::new(Double::builder().table(items()), TARGET).await;
     world.double.knobs().set_inline_rows(0);
@@ -91,8 +107,14 @@ async fn values_are_in_one_place(world: &World, outputs: &[&Ended]) {
 }
 
 #[tokio::test]
-async fn bad_rows_are_set_aside_and_come_in_once_they_fit() {
-    let world = world(&table(|_| {})).await;
+async fn bad_rows_are_set_aside_and_come_in_once_they_fit_in_every_mode() {
+    for tables in modes() {
+        set_aside_and_come_in(&tables).await;
+    }
+}
+
+async fn set_aside_and_come_in(tables: &Json) {
+    let world = world(tables).await;
     let plan = world.run(&["plan"]).await;
     assert!(plan.stdout.contains("set aside, at most 1,000 rows"), "{}", plan.stdout);
     let first = world.run(&[]).await;
@@ -145,8 +167,8 @@ async fn two_at_once_load_no_row_twice() {
 
 #[tokio::test]
 async fn killed_at_any_time_the_same_command_sets_aside_the_same_rows_once() {
-    for done in [1, 4, 8] {
-        let world = world(&table(|_| {})).await;
+    for (tables, done) in modes().into_iter().zip([1, 3, 5, 8]) {
+        let world = world(&tables).await;
         world.double.knobs().set_latency(RequestKind::Chunk, Duration::from_millis(60));
         let mut child = world.start(&[]);
         world.until("to_regclass('migration_status.rejected_rows') is not null").await;

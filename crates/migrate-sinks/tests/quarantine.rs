@@ -249,7 +249,8 @@ async fn what_is_kept_is_the_row(target: &Target, plan: &LoadPlan, rows: &[Row])
     let kept: Vec<(i64, String, String, String)> =
         sqlx::query_as(sql).fetch_all(target.pool()).await.expect("kept");
     for (number, key, values, reason) in kept {
-        let source = &rows[usize::try_from(number - 1).expect("small")];
+        let at = usize::try_from(number - 1).expect("small");
+        let source = rows.get(at).expect("one of the rows");
         let back = rows_from_json(&plan.read_types(), [values.as_str()]).expect("reads");
         let expected = batch(given(std::slice::from_ref(source)));
         assert_eq!(back.columns(), expected.columns(), "{values}");
@@ -270,7 +271,9 @@ async fn a_chunk_of_bad_rows_alone_is_set_aside_as_a_whole() {
                 ))
                 .await;
             let mut rows: Vec<Row> = (1..=40).map(row).collect();
-            rows.iter_mut().for_each(|row| spoil(row, fault));
+            for row in &mut rows {
+                spoil(row, fault);
+            }
             let summary = write(&target, &quarantined(mode.clone(), 40), &[&rows]).await;
             let summary = summary.unwrap_or_else(|error| panic!("{mode} {fault:?}: {error}"));
             assert_eq!((summary.rows_inserted, summary.rows_rejected), (0, 40), "{mode} {fault:?}");

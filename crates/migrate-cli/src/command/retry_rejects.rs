@@ -1,6 +1,7 @@
 //! `migrate retry-rejects`: load rows again that were set aside.
 
 use migrate_core::{Result, RunContext, RunId};
+use migrate_engine::RetriedTable;
 use migrate_engine::assembly::Assembly;
 
 use super::Invocation;
@@ -41,7 +42,7 @@ pub(crate) async fn retry_rejects(
         page.line("Look at what is left with: select * from migration_status.v_rejected_rows;");
     }
     print(page.render());
-    let has_failed = retried.iter().any(|one| one.has_failed());
+    let has_failed = retried.iter().any(RetriedTable::has_failed);
     Ok(match (has_failed, left) {
         (true, _) => Exit::Failed,
         (false, 0) => Exit::Completed,

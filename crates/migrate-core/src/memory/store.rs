@@ -352,7 +352,9 @@ impl PlanStore for MemoryStore {
         let of_target = || state.tables.iter().filter(|entry| entry.request.target == *target);
         let last = of_target().rev().find_map(|entry| {
             let window = entry.plan.as_ref()?.window.as_ref()?;
-            let is_done = entry.outcome == Some(Outcome::Completed) && window.scope == scope;
+            let is_complete =
+                matches!(entry.outcome, Some(Outcome::Completed | Outcome::CompletedWithRejects));
+            let is_done = is_complete && window.scope == scope;
             let high = window.high.clone().filter(|_| is_done)?;
             Some((entry, high, window.rows_at_high))
         });

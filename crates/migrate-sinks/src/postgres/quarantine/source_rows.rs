@@ -4,15 +4,16 @@
 //! Batches are therefore kept in a temporary table of the connection, as Arrow streams: memory stays
 //! bounded, no cell gets onto a disk of this machine, and COMMIT empties the table.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use arrow_ipc::reader::StreamReader;
 use arrow_ipc::writer::StreamWriter;
-use migrate_core::{Error, ErrorKind, RejectedRow, Result, TableRef, arrow};
+use migrate_core::{Error, ErrorKind, Result, TableRef, arrow};
 use migrate_postgres::{classify, sqlx};
 use sqlx::{PgConnection, Row};
 
 use super::piece::{Numbered, RowSource};
+use super::rejects::Rejects;
 
 /// One for all tables of a connection: a chunk leaves nothing in it.
 const EXISTS: &str = "select to_regclass('pg_temp.migrate_source_rows') is not null";
@@ -70,16 +71,17 @@ impl<'a> SourceRows<'a> {
         Ok(())
     }
 
-    /// The rows of these numbers in the chunk, from 1, each with why it was refused.
-    pub(super) async fn rejected(
+    /// Sets the rows of these numbers in the chunk, from 1, aside.
+    pub(super) async fn set_aside(
         &self,
         connection: &mut PgConnection,
-        refused: &BTreeMap<i64, &Error>,
+        numbers: &BTreeSet<i64>,
+        error: &Error,
         source: RowSource<'_>,
-    ) -> Result<Vec<RejectedRow>> {
-        let mut rows = Vec::with_capacity(refused.len());
+        rejects: &mut Rejects<'_>,
+    ) -> Result<()> {
         let mut at_hand: Option<Numbered> = None;
-        for (number, error) in refused {
+        for number in numbers {
             let row = u64::try_from(number - 1).unwrap_or_default();
             let position = |from: &Numbered| {
                 let at = usize::try_from(row.checked_sub(from.first_row)?).ok()?;
@@ -90,10 +92,13 @@ impl<'a> SourceRows<'a> {
                 None => self.batch_with(connection, number - 1).await?,
             };
             let at = position(&from).ok_or_else(missing)?;
-            rows.push(source.rejected(&from, at, error)?);
+            rejects.add(source.rejected(&from, at, error)?)?;
+            if rejects.is_heavy() {
+                rejects.write(connection).await?;
+            }
             at_hand = Some(from);
         }
-        Ok(rows)
+        Ok(())
     }
 
     async fn batch_with(&self, connection: &mut PgConnection, row: i64) -> Result<Numbered> {

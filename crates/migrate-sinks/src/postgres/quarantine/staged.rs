@@ -5,7 +5,7 @@
 //! locks are taken in the same order as before. A refused row counts as one that was not delivered,
 //! so an older row of its key may take its place.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use migrate_core::{ColumnName, Dialect, Error, Result, SqlBuilder, SqlStatement};
 use migrate_postgres::{bound, execute, is_about_row, sqlx};
@@ -171,18 +171,9 @@ impl<'a> Apart<'a, '_> {
         let taken = bound(take).fetch_all(&mut *connection).await;
         let taken = taken.map_err(|cause| self.merge.failed(cause))?;
         self.rejects.ensure_room(taken.len() as u64)?;
-        let mut refused = BTreeMap::new();
-        for row in &taken {
-            let number: i64 = row.try_get(0).map_err(|cause| self.merge.failed(cause))?;
-            refused.insert(number, error);
-        }
-        for row in self.source_rows.rejected(connection, &refused, self.rows).await? {
-            self.rejects.add(row)?;
-            if self.rejects.is_heavy() {
-                self.rejects.write(connection).await?;
-            }
-        }
-        Ok(())
+        let numbers = taken.iter().map(|row| row.try_get(0)).collect::<Result<BTreeSet<i64>, _>>();
+        let numbers = numbers.map_err(|cause| self.merge.failed(cause))?;
+        self.source_rows.set_aside(connection, &numbers, error, self.rows, self.rejects).await
     }
 
     async fn run(&self, connection: &mut PgConnection, sql: &SqlStatement) -> Result<u64> {
