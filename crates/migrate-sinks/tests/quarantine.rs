@@ -338,6 +338,29 @@ async fn few_bad_rows_among_many_cost_few_tries() {
 }
 
 #[tokio::test]
+async fn what_an_early_piece_has_set_aside_stays_when_a_later_one_is_taken_back() {
+    for mode in [WriteMode::Copy, upsert()] {
+        let target = Target::with(TARGET).await;
+        // Pieces of four rows, cut within a batch and between batches.
+        let wide = |k: i64| Row { v: Some(format!("{k}").repeat((1200 << 10) / 2)), ..row(k) };
+        let mut rows: Vec<Row> = (10..30).map(wide).collect();
+        for (at, fault) in [(0, Fault::Client), (1, Fault::Check), (9, Fault::ForeignKey)] {
+            spoil(&mut rows[at], fault);
+        }
+        spoil(&mut rows[19], Fault::Check);
+        let plan = quarantined(mode.clone(), 4);
+        let summary = write(&target, &plan, &[&rows[..6], &rows[6..7], &rows[7..]]).await;
+        let summary = summary.unwrap_or_else(|error| panic!("{mode}: {}", error.report()));
+        assert_eq!((summary.rows_inserted, summary.rows_rejected), (16, 4), "{mode}");
+        let numbers: Vec<i64> = rejected(&target).await.into_iter().map(|row| row.0).collect();
+        assert_eq!(numbers, [1, 2, 10, 20], "{mode}");
+        what_is_kept_is_the_row(&target, &plan, &rows).await;
+        let good = (10..30).filter(|k| ![10, 11, 19, 29].contains(k)).collect::<Vec<_>>();
+        assert_eq!(keys(&target).await, good, "{mode}");
+    }
+}
+
+#[tokio::test]
 async fn a_refusal_that_is_not_about_data_is_passed_on_at_once() {
     for mode in [WriteMode::Copy, upsert()] {
         let target = Target::with(TARGET).await;
