@@ -344,7 +344,7 @@ async fn what_an_early_piece_has_set_aside_stays_when_a_later_one_is_taken_back(
         // Pieces of four rows, cut within a batch and between batches.
         let wide = |k: i64| Row { v: Some(format!("{k}").repeat((1200 << 10) / 2)), ..row(k) };
         let mut rows: Vec<Row> = (10..30).map(wide).collect();
-        for (at, fault) in [(0, Fault::Client), (1, Fault::Check), (9, Fault::ForeignKey)] {
+        for (at, fault) in [(0, Fault::Client), (1, Fault::Check), (6, Fault::ForeignKey)] {
             spoil(&mut rows[at], fault);
         }
         spoil(&mut rows[19], Fault::Check);
@@ -353,9 +353,9 @@ async fn what_an_early_piece_has_set_aside_stays_when_a_later_one_is_taken_back(
         let summary = summary.unwrap_or_else(|error| panic!("{mode}: {}", error.report()));
         assert_eq!((summary.rows_inserted, summary.rows_rejected), (16, 4), "{mode}");
         let numbers: Vec<i64> = rejected(&target).await.into_iter().map(|row| row.0).collect();
-        assert_eq!(numbers, [1, 2, 10, 20], "{mode}");
+        assert_eq!(numbers, [1, 2, 7, 20], "{mode}");
         what_is_kept_is_the_row(&target, &plan, &rows).await;
-        let good = (10..30).filter(|k| ![10, 11, 19, 29].contains(k)).collect::<Vec<_>>();
+        let good = (10..30).filter(|k| ![10, 11, 16, 29].contains(k)).collect::<Vec<_>>();
         assert_eq!(keys(&target).await, good, "{mode}");
     }
 }
@@ -409,7 +409,8 @@ async fn a_row_may_reference_a_later_row_of_its_own_table() {
             // Each references the next one, the last itself.
             row.p = row.u + i64::from(row.u < 49);
         }
-        spoil(&mut rows[10], Fault::Check);
+        // Nobody tells which row that is, so good rows are tried without those that they reference.
+        spoil(&mut rows[10], Fault::ForeignKey);
         let summary = write(&target, &quarantined(mode.clone(), 50), &[&rows]).await;
         let summary = summary.unwrap_or_else(|error| panic!("{mode}: {}", error.report()));
         // Row 10 is bad, and those before it reference it, directly or not.

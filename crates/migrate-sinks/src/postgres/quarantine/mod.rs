@@ -243,7 +243,8 @@ impl Quarantine<'_> {
         loop {
             let waiting = late.take();
             let before = waiting.len();
-            for (row, bytes) in waiting {
+            // The other way round each time: what was missing came later, or before.
+            for (row, bytes) in waiting.into_iter().rev() {
                 let copy = self.start(connection).await?;
                 let sent = send(copy, &bytes).await;
                 match self.judge(connection, sent, 1).await? {

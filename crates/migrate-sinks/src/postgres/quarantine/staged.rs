@@ -128,7 +128,8 @@ impl<'a> Apart<'a, '_> {
         loop {
             let before = refused.len();
             let mut left = Vec::with_capacity(before);
-            for (place, error) in refused {
+            // The other way round each time: what was missing came later, or before.
+            for (place, error) in refused.into_iter().rev() {
                 if !late.is_late(connection, error.context("sqlstate")).await? {
                     left.push((place, error));
                     continue;
