@@ -75,7 +75,8 @@ fn every_value_of_every_type_comes_back_as_it_was() {
     for (column_type, array) in samples() {
         let name = ColumnName::from("ç");
         let field = Field::new("c", array.data_type().clone(), true);
-        let batch = RecordBatch::try_new(Arc::new(Schema::new(vec![field])), vec![array.clone()]);
+        let batch =
+            RecordBatch::try_new(Arc::new(Schema::new(vec![field])), vec![Arc::clone(&array)]);
         let batch = batch.expect("one column");
         let rows: Vec<String> = (0..array.len())
             .map(|row| row_to_json(std::slice::from_ref(&name), &batch, row).expect("writes"))
