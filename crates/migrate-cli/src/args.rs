@@ -74,6 +74,8 @@ pub(crate) enum Command {
     Ddl,
     /// Bring back indexes, constraints and triggers that a dead run left set aside; load nothing
     Repair,
+    /// Load rows again that were set aside, after the target or the rows have been mended
+    RetryRejects(RetryArguments),
     /// Check the configuration; connect to nothing
     Validate,
     /// Copy five real tables from a stand-in for Snowflake into a private PostgreSQL
@@ -87,6 +89,14 @@ pub(crate) struct PlanArguments {
     /// Show every chunk instead of the first ones
     #[arg(long)]
     pub(crate) all_chunks: bool,
+}
+
+/// What loading rows again takes.
+#[derive(Debug, Default, Args)]
+pub(crate) struct RetryArguments {
+    /// Only rows that this run has set aside
+    #[arg(long, value_name = "RUN")]
+    pub(crate) run: Option<Uuid>,
 }
 
 /// What the demo takes.

@@ -76,6 +76,9 @@ impl Cli {
             Some(Command::Ddl) => command::ddl(&invocation, cx).await,
             Some(Command::Validate) => command::validate(&invocation),
             Some(Command::Repair) => command::repair(&invocation, cx).await,
+            Some(Command::RetryRejects(retry)) => {
+                command::retry_rejects(&invocation, &retry, cx).await
+            }
             Some(Command::Plan(plan)) => command::plan(&invocation, &plan, cx).await,
             #[cfg(feature = "demo")]
             Some(Command::Demo(demo)) => command::demo(&invocation, &demo, cx).await,

@@ -87,6 +87,10 @@ impl Observer for Narrator {
             Event::ChunkCompleted { table, chunk, summary, elapsed } => {
                 let rows = summary.rows_settled();
                 debug!("[{}] chunk {chunk}: {rows} rows in {}", table.name, duration(*elapsed));
+                if summary.rows_rejected > 0 {
+                    let rejected = count(summary.rows_rejected, "row");
+                    warn!("[{}] chunk {chunk}: {rejected} set aside", table.name);
+                }
                 self.advanced(table, rows);
             }
             Event::ChunkRetried { table, chunk, attempt, delay, reason } => warn!(

@@ -10,6 +10,7 @@ mod interference;
 mod modes;
 mod outages;
 mod plans;
+mod quarantine;
 mod replacing;
 mod set_aside;
 mod snowflake_trouble;

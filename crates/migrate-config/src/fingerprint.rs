@@ -27,7 +27,7 @@ const VERSION: u32 = 1;
 /// | target database, schema and table | host and port of the target: the status of a run lives there already |
 /// | load mode, keys, watermarks and their policies | threads, batch sizes, chunking: a stored plan keeps its chunks |
 /// | column mapping | `sort_columns`, `disable_index`, `create_table`: the same rows in another way |
-/// | `fidelity`, `on_bad_row`, policies of values and columns | limits of bad rows, attempts, `on_nonempty`: when to stop, not what to write |
+/// | `fidelity`, policies of values and columns | `on_bad_row` and its limits, attempts, `on_nonempty`: when to stop, not what to write |
 /// | | `snapshot`: the stored plan holds the frozen state; `target_filter`: verification only |
 ///
 /// The text is `v1:` and 64 hexadecimal digits; the number is the version of the algorithm.
@@ -73,6 +73,8 @@ struct Deciding<'c> {
     watermark: Option<Window<'c>>,
     column_mapping: BTreeMap<&'c ColumnName, &'c ColumnName>,
     fidelity: Fidelity,
+    /// Always the default: a good row is written the same, and a run that a bad row has stopped goes on
+    /// when it may be set aside. It stays so that older hashes stay the same.
     on_bad_row: OnBadRow,
     // Later than the others: absent where nothing is chosen, so that older hashes stay the same.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -139,7 +141,7 @@ fn canonical(table: &TableConfig) -> String {
         }),
         column_mapping: table.column_mapping.iter().filter(|(from, to)| from != to).collect(),
         fidelity: table.settings.fidelity,
-        on_bad_row: table.settings.on_bad_row,
+        on_bad_row: OnBadRow::Fail,
         values: Some(values).filter(|values| *values != ValueSettings::default()),
         column_policies: table.column_policies.iter().filter(|(_, own)| is_own(own)).collect(),
     };

@@ -92,6 +92,8 @@ codes! {
     AMBIGUOUS_KEY = "ambiguous_key", DataInvalid;
     /// A value does not fit the target column.
     VALUE_REFUSED = "value_refused", DataInvalid;
+    /// More rows were refused than may be set aside.
+    TOO_MANY_BAD_ROWS = "too_many_bad_rows", DataInvalid;
     /// The target already holds rows that this tool did not write in an unfinished run.
     TARGET_NOT_EMPTY = "target_not_empty", Conflict;
     /// Another run is alive on the same target table.

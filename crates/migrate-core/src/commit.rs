@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::reject::RejectedRow;
 use crate::sink::WriteSummary;
 use crate::sql::SqlStatement;
 
@@ -14,6 +15,20 @@ pub trait CommitRecord: fmt::Debug + Send + Sync {
     /// Pure. The statement must change exactly one row; another count means that the lease is gone,
     /// and the sink has to roll back with [`LeaseLost`](crate::ErrorKind::LeaseLost).
     fn statement(&self, summary: &WriteSummary) -> SqlStatement;
+
+    /// Pure. Keeps rows that were set aside, some hundreds at a time; it must change as many rows.
+    /// `None` where they cannot be kept; then the sink refuses to set rows aside.
+    fn keep(&self, _rows: &[RejectedRow]) -> Option<SqlStatement> {
+        None
+    }
+
+    /// Pure. Runs after [`statement`](Self::statement) where rows were set aside, and finds one row
+    /// while the work's table, with all that is committed, has no more than `most_rows` of them.
+    /// Otherwise the sink rolls back with [`TOO_MANY_BAD_ROWS`](crate::code::TOO_MANY_BAD_ROWS).
+    /// `None` where nothing limits them.
+    fn within(&self, _most_rows: u64) -> Option<SqlStatement> {
+        None
+    }
 }
 
 /// One database, however its address is written. Equal domains may share a transaction.

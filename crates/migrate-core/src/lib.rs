@@ -36,6 +36,7 @@ pub mod memory;
 
 mod name;
 mod predicate;
+mod reject;
 mod schema;
 mod set_aside;
 mod sink;
@@ -67,6 +68,7 @@ pub use histogram::{Buckets, HistogramRequest, KeyBucket, KeyHistogram, RowCount
 pub use key::{Canonical, Key, Reading};
 pub use name::{ColumnName, TableRef};
 pub use predicate::Predicate;
+pub use reject::{BadRows, RejectedRow};
 pub use schema::{Annotations, Column, Fill, TableDefinition, TableSchema};
 pub use set_aside::{Existing, LeftAside, RestoreStep, Return, SetAside};
 pub use sink::{
@@ -80,9 +82,9 @@ pub use source::{
 pub use sql::{SqlBuilder, SqlStatement};
 pub use status::{
     Adoption, Adoptions, Claim, Failure, Holder, KnownTable, Lease, LeaseToken, NewPlan, Outcome,
-    PlanStore, Resume, RunHandle, RunId, RunRequest, RunStore, Settled, SharedEmptying,
-    StatusStore, TableHandle, TableId, TablePlan, TableProgress, TableRequest, TableState,
-    WorkItem, WorkKind, WorkQueue, WorkerId, adopt,
+    PlanStore, RejectPage, RejectState, RejectedTable, Resume, RunHandle, RunId, RunRequest,
+    RunStore, Settled, SharedEmptying, StatusStore, TableHandle, TableId, TablePlan, TableProgress,
+    TableRequest, TableState, WorkItem, WorkKind, WorkQueue, WorkerId, adopt,
 };
 pub use suggest::closest;
 pub use value::{CalendarUnit, Decimal, Float, Scalar};

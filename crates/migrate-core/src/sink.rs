@@ -15,6 +15,7 @@ use crate::commit::{CommitDomain, CommitRecord};
 use crate::context::RunContext;
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::{ColumnName, TableRef};
+use crate::reject::BadRows;
 use crate::schema::{TableDefinition, TableSchema};
 use crate::set_aside::SetAside;
 use crate::source::BatchStream;
@@ -290,6 +291,9 @@ pub struct LoadPlan {
     /// What comes back after the last row; its position is the number of its step.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub restore: Vec<SetAside>,
+    /// What happens to rows that the target refuses.
+    #[serde(default, skip_serializing_if = "BadRows::is_fail")]
+    pub bad_rows: BadRows,
 }
 
 impl LoadPlan {
@@ -301,7 +305,20 @@ impl LoadPlan {
             truncate: Vec::new(),
             set_aside: Vec::new(),
             restore: Vec::new(),
+            bad_rows: BadRows::Fail,
         }
+    }
+
+    /// Whether refused rows are set aside.
+    pub const fn sets_bad_rows_aside(&self) -> bool {
+        self.bad_rows.is_quarantine()
+    }
+
+    /// The columns of every batch with their types, in batch order.
+    pub fn read_types(&self) -> Vec<(ColumnName, ColumnType)> {
+        let mut seen = BTreeSet::new();
+        let pairs = self.columns.iter().filter(|pair| seen.insert(&pair.source));
+        pairs.map(|pair| (pair.source.clone(), pair.column_type.clone())).collect()
     }
 
     /// The source columns of every batch, in batch order. A column that fills several columns of the
@@ -356,6 +373,8 @@ pub struct SinkCapabilities {
     pub replace: bool,
     /// Whether indexes, constraints and triggers can be set aside.
     pub set_aside: bool,
+    /// Whether refused rows can be set aside, [kept](CommitRecord::keep) in the data transaction.
+    pub quarantine: bool,
     /// What `Ok` from [`SinkTable::write_chunk`] is worth when the process dies right after it.
     pub commit: CommitGuarantee,
 }
@@ -384,6 +403,9 @@ pub struct WriteSummary {
     pub rows_updated: u64,
     /// Rows that were there already.
     pub rows_skipped: u64,
+    /// Rows that were refused and set aside.
+    #[serde(default)]
+    pub rows_rejected: u64,
     /// Bytes sent to the sink.
     pub bytes: u64,
 }
@@ -394,6 +416,7 @@ impl AddAssign for WriteSummary {
         self.rows_inserted += other.rows_inserted;
         self.rows_updated += other.rows_updated;
         self.rows_skipped += other.rows_skipped;
+        self.rows_rejected += other.rows_rejected;
         self.bytes += other.bytes;
     }
 }
@@ -402,6 +425,11 @@ impl WriteSummary {
     /// Rows that are accounted for in the target: inserted, updated and skipped.
     pub const fn rows_settled(&self) -> u64 {
         self.rows_inserted + self.rows_updated + self.rows_skipped
+    }
+
+    /// Whether every row that was read is accounted for, in the target or among those set aside.
+    pub const fn is_balanced(&self) -> bool {
+        self.rows_read == self.rows_settled() + self.rows_rejected
     }
 }
 

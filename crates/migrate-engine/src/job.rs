@@ -4,8 +4,8 @@ use std::num::{NonZeroU32, NonZeroU64};
 use std::sync::Arc;
 
 use migrate_core::{
-    ChunkingStrategy, ColumnChoices, ColumnName, Error, ErrorKind, Predicate, Result, Sink, Source,
-    StatusStore, TableRef, TableRequest, WriteMode,
+    BadRows, ChunkingStrategy, ColumnChoices, ColumnName, Error, ErrorKind, Predicate, Result,
+    Sink, Source, StatusStore, TableRef, TableRequest, WriteMode,
 };
 
 use crate::chunk_column::ChunkColumn;
@@ -47,6 +47,8 @@ pub struct TableJob {
     pub snapshot: SnapshotPolicy,
     /// What to do when values would change.
     pub fidelity: FidelityPolicy,
+    /// What to do with rows that the target refuses.
+    pub bad_rows: BadRowPolicy,
     /// How the table is cut; one chunk where absent.
     pub strategy: Option<Arc<dyn ChunkingStrategy>>,
     /// The columns to cut by, the most significant first.
@@ -109,6 +111,43 @@ pub enum FidelityPolicy {
     Warn,
 }
 
+/// What to do with rows that the target refuses.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub enum BadRowPolicy {
+    /// The chunk fails.
+    #[default]
+    Fail,
+    /// They are set aside, up to a limit; the smaller one where both are given, 1,000 rows of the
+    /// table where none is.
+    Quarantine {
+        /// Rows per table and run.
+        most_rows: Option<u64>,
+        /// A part of the rows that the plan expects, from 0 to 1, rounded down.
+        most_fraction: Option<f64>,
+    },
+}
+
+/// Rows that are set aside where nobody says how many may be. Whoever wants more has looked at them.
+const MOST_BAD_ROWS: u64 = 1000;
+
+impl BadRowPolicy {
+    /// The limit in rows, for a table of which so many are expected. A part of an unknown number is no
+    /// limit, so the default takes its place.
+    pub(crate) fn settled(self, expected_rows: Option<u64>) -> BadRows {
+        let Self::Quarantine { most_rows, most_fraction } = self else { return BadRows::Fail };
+        #[expect(
+            clippy::cast_precision_loss,
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a part of a count of rows, which is rounded down anyway"
+        )]
+        let part = |(fraction, rows): (f64, u64)| (rows as f64 * fraction).floor() as u64;
+        let fraction = most_fraction.zip(expected_rows).map(part);
+        let limit = most_rows.into_iter().chain(fraction).min().unwrap_or(MOST_BAD_ROWS);
+        BadRows::Quarantine { most_rows: limit }
+    }
+}
+
 impl TableJob {
     /// Copies all rows of a table, appending them to an empty one.
     pub fn copy(from: TableRef, to: TableRef) -> Self {
@@ -130,6 +169,7 @@ impl TableJob {
             on_nonempty: NonemptyPolicy::default(),
             snapshot: SnapshotPolicy::default(),
             fidelity: FidelityPolicy::default(),
+            bad_rows: BadRowPolicy::default(),
             strategy: None,
             chunk_columns: Vec::new(),
             chunk_fallback: None,
@@ -204,5 +244,30 @@ impl TableJob {
         )
         .with("table", &self.to)
         .with_hint("remove these settings from the table, or use a version that has them"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_smaller_limit_holds_and_without_any_there_is_one() {
+        let limit = |most_rows, most_fraction, expected| {
+            let policy = BadRowPolicy::Quarantine { most_rows, most_fraction };
+            match policy.settled(expected) {
+                BadRows::Quarantine { most_rows } => most_rows,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(limit(Some(7), Some(0.5), Some(100)), 7);
+        assert_eq!(limit(Some(70), Some(0.5), Some(101)), 50);
+        assert_eq!(limit(None, Some(0.001), Some(999)), 0);
+        assert_eq!(limit(Some(0), None, None), 0);
+        assert_eq!(limit(Some(5_000_000), None, Some(10)), 5_000_000);
+        assert_eq!(limit(None, None, Some(1_000_000)), 1000);
+        assert_eq!(limit(None, Some(0.5), None), 1000, "a part of nobody knows what");
+        assert_eq!(limit(None, Some(1.0), Some(10_u64.pow(9))), 10_u64.pow(9));
+        assert_eq!(BadRowPolicy::Fail.settled(Some(1)), BadRows::Fail);
     }
 }

@@ -57,6 +57,7 @@ mod plan_stage;
 mod repair;
 mod report;
 mod retry;
+mod retry_rejects;
 mod schedule;
 mod table;
 mod table_plan;
@@ -66,10 +67,13 @@ mod work;
 
 pub use builder::MigrationBuilder;
 pub use chunk_column::{ChunkColumn, DeclaredKind};
-pub use job::{CreationPolicy, FidelityPolicy, NonemptyPolicy, SnapshotPolicy, TableJob};
+pub use job::{
+    BadRowPolicy, CreationPolicy, FidelityPolicy, NonemptyPolicy, SnapshotPolicy, TableJob,
+};
 pub use migrate_core as core;
 pub use migration::Migration;
 pub use repair::Repaired;
 pub use report::{RunReport, TableReport};
+pub use retry_rejects::RetriedTable;
 pub use table_plan::{ColumnPlan, DefinedTable, PlannedTable, Preview, TablePreview};
 pub use window::{Watermark, WatermarkLow, WatermarkNulls};

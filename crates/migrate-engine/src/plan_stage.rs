@@ -13,7 +13,7 @@ use crate::job::TableJob;
 use crate::migration::Parts;
 use crate::retry::steadily;
 use crate::table::Table;
-use crate::table_plan::{Draft, Ends, Missing, open, plan_table};
+use crate::table_plan::{Draft, Ends, Missing, check_bad_rows, open, plan_table};
 
 /// Tables that are planned at the same time. Planning waits for the source, not for this machine.
 pub(crate) const PLANNED_AT_ONCE: usize = 8;
@@ -120,7 +120,24 @@ impl Unplanned<'_> {
             return Ok(None);
         };
         let ends = open(job, parts, stored.snapshot.as_ref(), self.missing).await?;
+        let stored = self.with_present_bad_rows(stored, &ends).await?;
         Ok(Some(Found::Stored(Box::new(stored), ends)))
+    }
+
+    /// What happens to bad rows is asked anew by every process: it says when to stop, and a table that
+    /// has stopped at a bad row shall go on.
+    async fn with_present_bad_rows(&self, mut stored: TablePlan, ends: &Ends) -> Result<TablePlan> {
+        let present = self.job.bad_rows.settled(stored.estimated_rows);
+        if present == stored.load.bad_rows {
+            return Ok(stored);
+        }
+        check_bad_rows(self.job, self.parts, ends)?;
+        stored.load.bad_rows = present;
+        if self.missing == Missing::Create {
+            let id = self.table.id();
+            steadily!(self.table.outage, self.parts.status.change_bad_rows(id, present))?;
+        }
+        Ok(stored)
     }
 
     async fn draft(&self, has_own_rows: bool) -> Result<Draft> {

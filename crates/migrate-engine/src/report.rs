@@ -50,6 +50,11 @@ impl RunReport {
         self.tables.iter().map(|table| table.counts.rows_settled()).sum()
     }
 
+    /// Rows of all tables that were set aside.
+    pub fn rejected_row_count(&self) -> u64 {
+        self.tables.iter().map(|table| table.counts.rows_rejected).sum()
+    }
+
     /// Tables that ended in a certain way.
     pub fn tables_that(&self, ended: impl Fn(Outcome) -> bool) -> usize {
         self.tables.iter().filter(|table| ended(table.outcome)).count()

@@ -229,14 +229,16 @@ impl Table {
 
     /// Writes an end that the ledger does not know yet, and makes the report.
     pub(crate) async fn report(&self) -> TableReport {
-        let unended =
-            if self.was_completed_before() { Outcome::Completed } else { Outcome::Paused };
         let end = match self.end.get() {
             Some(end) => end.clone(),
-            None => self.end_as_of_now(unended).await,
+            None => self.end_as_of_now().await,
         };
         // Completion was recorded when it was proved, and a superseded table is not ours any more.
-        if !matches!(end.outcome, Outcome::Completed | Outcome::Superseded) {
+        let is_recorded = matches!(
+            end.outcome,
+            Outcome::Completed | Outcome::CompletedWithRejects | Outcome::Superseded
+        );
+        if !is_recorded {
             let reason = end.reason.as_deref();
             let recorded =
                 steadily!(self.outage, self.status.finish_table(self.id(), end.outcome, reason));
@@ -255,11 +257,16 @@ impl Table {
         }
     }
 
-    async fn end_as_of_now(&self, outcome: Outcome) -> TableEnd {
+    async fn end_as_of_now(&self) -> TableEnd {
+        let was_completed = self.was_completed_before();
         match self.progress().await {
-            Ok(progress) => TableEnd { outcome, reason: None, progress },
+            Ok(progress) => {
+                let completed = progress.outcome.unwrap_or(Outcome::Completed);
+                let outcome = if was_completed { completed } else { Outcome::Paused };
+                TableEnd { outcome, reason: None, progress }
+            }
             Err(error) => TableEnd {
-                outcome,
+                outcome: if was_completed { Outcome::Completed } else { Outcome::Paused },
                 reason: Some(error.report().to_string()),
                 progress: TableProgress::empty(self.id()),
             },

@@ -5,13 +5,15 @@ use std::sync::Arc;
 
 use futures::future::join;
 use migrate_core::{
-    Chunk, ChunkPlan, ColumnMatch, ColumnName, ColumnType, Error, ErrorKind, Fidelity, LoadPlan,
-    PlanFacts, Predicate, Pushdown, Result, Return, RunId, SinkTable, Snapshot, SourceTable,
-    TableDefinition, TableId, TablePlan, TableRef, WriteMode, code,
+    Chunk, ChunkPlan, ColumnMatch, ColumnName, ColumnType, CommitGuarantee, Error, ErrorKind,
+    Fidelity, LoadPlan, PlanFacts, Predicate, Pushdown, Result, Return, RunId, SinkTable, Snapshot,
+    SourceTable, TableDefinition, TableId, TablePlan, TableRef, WriteMode, code,
 };
 
 use crate::cut::cut;
-use crate::job::{CreationPolicy, FidelityPolicy, NonemptyPolicy, SnapshotPolicy, TableJob};
+use crate::job::{
+    BadRowPolicy, CreationPolicy, FidelityPolicy, NonemptyPolicy, SnapshotPolicy, TableJob,
+};
 use crate::left_aside::left_aside;
 use crate::migration::Parts;
 use crate::window;
@@ -191,6 +193,7 @@ pub(crate) async fn plan_table(
     check_snapshot(job, pinned, &ends, &mut notes)?;
     check_filter(job, &ends)?;
     check_mode(job, &ends)?;
+    check_bad_rows(job, parts, &ends)?;
     let matched = ColumnMatch::new(ends.source.schema(), ends.sink.schema(), &job.columns)?;
     let columns = assess(job, &ends, &matched, &mut notes)?;
     if !matched.dropped.is_empty() {
@@ -217,6 +220,7 @@ pub(crate) async fn plan_table(
 
     let mut load = LoadPlan::append(matched.pairs);
     load.mode = job.mode.clone();
+    load.bad_rows = job.bad_rows.settled(cut.estimated_rows());
     if job.truncate {
         load.truncate = vec![job.to.clone()];
     }
@@ -359,6 +363,29 @@ fn check_mode(job: &TableJob, ends: &Ends) -> Result<()> {
             .with_hint("remove `disable_index`"));
     }
     Ok(())
+}
+
+/// Rows that are set aside must be kept in the transaction that writes the others.
+pub(crate) fn check_bad_rows(job: &TableJob, parts: &Parts, ends: &Ends) -> Result<()> {
+    if job.bad_rows == BadRowPolicy::Fail {
+        return Ok(());
+    }
+    let capabilities = ends.sink.capabilities();
+    let shares_transaction = match &capabilities.commit {
+        CommitGuarantee::Transactional(domain) => parts.status.commit_domain() == Some(domain),
+        _ => false,
+    };
+    if capabilities.quarantine && shares_transaction {
+        return Ok(());
+    }
+    let why = if capabilities.quarantine {
+        "The status tables cannot keep bad rows in the target's transaction"
+    } else {
+        "The target cannot set bad rows aside"
+    };
+    Err(Error::new(ErrorKind::Unsupported, why)
+        .with("table", &job.to)
+        .with_hint("set \"on_bad_row\": \"fail\""))
 }
 
 /// What decides which row is meant must be among the columns that are loaded.

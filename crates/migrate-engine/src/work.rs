@@ -314,8 +314,12 @@ impl Worker {
             .with("table", &table.job.to)
             .with_hint("start anew with --no-resume"));
         }
-        steadily!(table.outage, table.status.finish_table(table.id(), Outcome::Completed, None))?;
-        table.end(Outcome::Completed, None, progress);
+        let outcome = match progress.counts.rows_rejected {
+            0 => Outcome::Completed,
+            _ => Outcome::CompletedWithRejects,
+        };
+        steadily!(table.outage, table.status.finish_table(table.id(), outcome, None))?;
+        table.end(outcome, None, progress);
         if turn.end() {
             table.announce_end(cx);
         }

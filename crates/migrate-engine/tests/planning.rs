@@ -7,7 +7,7 @@ use migrate_core::{
     Column, ColumnType, Error, ErrorKind, Event, Outcome, Predicate, RunContext, TableRef,
     TableSchema, WriteMode, code,
 };
-use migrate_engine::{Migration, NonemptyPolicy, Preview, TableJob};
+use migrate_engine::{BadRowPolicy, Migration, NonemptyPolicy, Preview, TableJob};
 
 use crate::support::{arrived, builder, from, job, rows, sink, to, watched};
 
@@ -67,6 +67,11 @@ async fn a_mode_or_feature_that_is_not_there_is_refused_by_name() {
     let error = refusal(upsert, sink()).await;
     assert_eq!(error.kind(), ErrorKind::Unsupported);
     assert!(error.to_string().contains("upsert"), "{error}");
+    let mut quarantine = job();
+    quarantine.bad_rows = BadRowPolicy::Quarantine { most_rows: None, most_fraction: None };
+    let error = refusal(quarantine, sink()).await;
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    assert!(error.to_string().contains("bad rows") && error.hint().is_some(), "{error}");
     let mut feature = job();
     feature.missing_features.push("disable_index".into());
     assert!(refusal(feature, sink()).await.to_string().contains("disable_index"));

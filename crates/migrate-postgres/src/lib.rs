@@ -20,5 +20,6 @@ pub use copied_row::{CopiedRow, copied_row};
 pub use database::{APPLICATION_NAME, Database};
 pub use error::{classify, sqlstate};
 pub use settings::{PostgresSettings, SslMode};
+pub use sqlstate::is_about_row;
 pub use sqlx;
 pub use statement::{bound, execute};

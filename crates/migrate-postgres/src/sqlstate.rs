@@ -243,6 +243,13 @@ const TRIGGER: &str = "correct the rows, or correct or disable the trigger of th
 const REPORT: &str = "report this with the log of the run";
 
 /// A sentence of ours for states that are about values, whose messages quote cells.
+/// Whether the server refused a row for what is in it: without that row, the rest may pass.
+pub fn is_about_row(state: &str) -> bool {
+    // A malformed COPY is our own mistake, whatever row it ends at. What an index cannot hold is one
+    // row's doing.
+    state == "54000" || (state != "22P04" && about_data(state, None).is_some())
+}
+
 pub(crate) fn about_data(state: &str, routine: Option<&str>) -> Option<&'static str> {
     const RAISED: &str = "a trigger or function of the table raised an error";
     // `raise` of PL/pgSQL takes any state, and any text.
@@ -353,6 +360,20 @@ mod tests {
         }
         assert!(about_data("53100", Some("exec_stmt_raise")).is_some());
         assert!(about_data("53100", Some("mdextend")).is_none());
+    }
+
+    #[test]
+    fn only_what_a_row_holds_can_put_it_aside() {
+        for state in ["22001", "22P05", "23502", "23503", "23505", "23514", "23P01", "44000"] {
+            assert!(is_about_row(state), "{state}");
+        }
+        for state in ["P0001", "45000", "54000"] {
+            assert!(is_about_row(state), "{state}");
+        }
+        for state in ["08006", "53100", "57014", "57P01", "40P01", "55P03", "25006", "42501"] {
+            assert!(!is_about_row(state), "{state}");
+        }
+        assert!(!is_about_row("22P04"), "a malformed COPY is no bad row");
     }
 
     #[test]

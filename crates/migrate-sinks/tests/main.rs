@@ -6,6 +6,7 @@ mod json_tree;
 mod matrix;
 mod merging;
 mod prepare;
+mod quarantine;
 mod replacing;
 mod round_trips;
 mod samples;

@@ -45,7 +45,7 @@ async fn installing_twice_changes_nothing() {
     let ledger = Ledger::installed().await;
     ledger.store.install().await.expect("again");
     let versions = "select count(*) from migration_status.schema_migrations";
-    assert_eq!(number(&ledger, versions).await, 1);
+    assert_eq!(number(&ledger, versions).await, 2);
     let in_public = "select count(*) from pg_class c join pg_namespace n on n.oid = c.relnamespace \
                      where n.nspname = 'public'";
     assert_eq!(number(&ledger, in_public).await, 0, "nothing of ours belongs there");
@@ -94,7 +94,47 @@ async fn an_administrator_may_install_by_script() {
     let script: &'static str = Box::leak(schema_sql().into_boxed_str());
     sqlx::raw_sql(script).execute(ledger.pool()).await.expect("script");
     ledger.store.install().await.expect("finds nothing to do");
-    assert_eq!(number(&ledger, "select count(*) from migration_status.schema_migrations").await, 1);
+    assert_eq!(number(&ledger, "select count(*) from migration_status.schema_migrations").await, 2);
+}
+
+/// The published script as it was before rows could be set aside.
+fn first_version() -> String {
+    let script = schema_sql();
+    let second = script.find("-- Rows that the target refused").expect("the second migration");
+    format!("{}commit;", &script[..second])
+}
+
+#[tokio::test]
+async fn a_ledger_of_the_first_version_is_upgraded_with_its_rows() {
+    let ledger = Ledger::empty().await;
+    let old: &'static str = Box::leak(first_version().into_boxed_str());
+    sqlx::raw_sql(old).execute(ledger.pool()).await.expect("the first version");
+    sqlx::raw_sql(
+        "insert into migration_status.migration_runs (run_id, created_by, status) \
+             values (gen_random_uuid(), 'before', 'completed'); \
+         insert into migration_status.migration_table_status \
+             (run_id, source_name, source_table, target_schema, target_table, fingerprint, status) \
+             select run_id, 's', 'T', 'public', 't', 'f', 'completed' \
+             from migration_status.migration_runs; \
+         insert into migration_status.migration_work_items (table_id, kind, item_id, status, rows_read) \
+             select table_id, 'chunk', 0, 'completed', 7 \
+             from migration_status.migration_table_status",
+    )
+    .execute(ledger.pool())
+    .await
+    .expect("rows of then");
+    ledger.store.install().await.expect("upgrades");
+    assert_eq!(
+        number(&ledger, "select max(version) from migration_status.schema_migrations").await,
+        2
+    );
+    let kept = "select sum(rows_read)::bigint from migration_status.migration_chunk_status \
+                where rows_rejected = 0";
+    assert_eq!(number(&ledger, kept).await, 7);
+    let view = "select count(*) from migration_status.v_table_progress \
+                where rejected_rows = 0 and unresolved_rows = 0";
+    assert_eq!(number(&ledger, view).await, 1);
+    ledger.store.install().await.expect("finds nothing to do");
 }
 
 #[test]

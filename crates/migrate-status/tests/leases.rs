@@ -9,8 +9,14 @@ use sqlx::Connection;
 
 use crate::support::Ledger;
 
-const ONE_ROW: WriteSummary =
-    WriteSummary { rows_read: 1, rows_inserted: 1, rows_updated: 0, rows_skipped: 0, bytes: 9 };
+const ONE_ROW: WriteSummary = WriteSummary {
+    rows_read: 1,
+    rows_inserted: 1,
+    rows_updated: 0,
+    rows_skipped: 0,
+    rows_rejected: 0,
+    bytes: 9,
+};
 
 fn failure(retry_in: Option<Duration>) -> Failure {
     Failure { code: "connection", reason: "Connection reset".into(), retry_in }

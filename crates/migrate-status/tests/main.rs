@@ -3,5 +3,6 @@
 
 mod install;
 mod leases;
+mod rejects;
 mod runs;
 mod support;

@@ -5,6 +5,7 @@ mod ddl;
 mod demo;
 mod plan;
 mod repair;
+mod retry_rejects;
 mod run;
 mod validate;
 
@@ -19,6 +20,7 @@ pub(crate) use ddl::ddl;
 pub(crate) use demo::demo;
 pub(crate) use plan::plan;
 pub(crate) use repair::repair;
+pub(crate) use retry_rejects::retry_rejects;
 pub(crate) use run::run;
 pub(crate) use validate::validate;
 

@@ -1,8 +1,8 @@
 //! `migrate plan`: connect, check, and show what a run would do.
 
 use migrate_core::{
-    Chunk, ColumnName, Fidelity, Predicate, Result, RunContext, RunId, Scalar, Snapshot, TablePlan,
-    WatermarkWindow, WindowRows,
+    BadRows, Chunk, ColumnName, Fidelity, Predicate, Result, RunContext, RunId, Scalar, Snapshot,
+    TablePlan, WatermarkWindow, WindowRows,
 };
 use migrate_engine::assembly::Assembly;
 use migrate_engine::{PlannedTable, Preview};
@@ -71,6 +71,9 @@ fn render_plan(page: &mut Page, plan: &TablePlan) {
     page.field("mode", &mode(plan));
     if plan.load.truncate.len() > 1 {
         page.field("emptied", &format!("together: {}", listed(&plan.load.truncate)));
+    }
+    if let BadRows::Quarantine { most_rows } = plan.load.bad_rows {
+        page.field("bad rows", &format!("set aside, at most {}", count(most_rows, "row")));
     }
     if let Some(window) = &plan.window {
         page.field("window", &window_line(window));

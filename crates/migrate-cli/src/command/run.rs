@@ -7,7 +7,7 @@ use migrate_engine::assembly::Assembly;
 
 use super::Invocation;
 use crate::exit::Exit;
-use crate::output::{Columns, Page, duration, grouped, print, rate};
+use crate::output::{Columns, Page, count, duration, grouped, print, rate};
 
 pub(crate) async fn run(invocation: &Invocation, cx: &RunContext) -> Result<Exit> {
     let config = invocation.config()?;
@@ -40,8 +40,9 @@ fn invoked_by() -> String {
 }
 
 pub(super) fn summary(report: &RunReport) -> String {
-    let mut tables =
-        Columns::new(&["table", "outcome", "rows", "inserted", "updated", "skipped", "chunks"]);
+    let mut tables = Columns::new(&[
+        "table", "outcome", "rows", "inserted", "updated", "skipped", "rejected", "chunks",
+    ]);
     for table in &report.tables {
         tables.row([
             table.target.to_string(),
@@ -50,6 +51,7 @@ pub(super) fn summary(report: &RunReport) -> String {
             grouped(table.counts.rows_inserted),
             grouped(table.counts.rows_updated),
             grouped(table.counts.rows_skipped),
+            grouped(table.counts.rows_rejected),
             format!("{} of {}", table.completed_chunk_count, table.chunk_count),
         ]);
     }
@@ -69,6 +71,14 @@ pub(super) fn summary(report: &RunReport) -> String {
         if let Some(reason) = &table.reason {
             page.field(table.outcome.as_str(), &format!("{}: {reason}", table.target));
         }
+    }
+    if report.rejected_row_count() > 0 {
+        page.field("Rejected", &count(report.rejected_row_count(), "row"));
+        page.line(&format!(
+            "Look at them with: select * from migration_status.v_rejected_rows where run_id = '{}';",
+            report.run
+        ));
+        page.line("Mend the target, then load them again with: migrate retry-rejects");
     }
     if report.outcome == Outcome::Paused {
         page.line("Run the same command again to go on.");

@@ -191,9 +191,10 @@ pub struct TableSettings {
     pub values: ValueSettings,
     /// What happens to rows that the target refuses.
     pub on_bad_row: OnBadRow,
-    /// More rows set aside than this fail the table; `None` for no limit.
+    /// More rows set aside than this fail the table; without it and `max_bad_fraction`, 1,000.
     pub max_bad_rows: Option<u64>,
-    /// A larger part of the rows set aside than this (0 to 1) fails the table; `None` for no limit.
+    /// A larger part of the planned rows set aside than this (0 to 1) fails the table; the smaller
+    /// limit holds.
     pub max_bad_fraction: Option<f64>,
     /// Whether a missing target table is created.
     pub create_table: CreateTable,

@@ -11,6 +11,7 @@ use crate::code;
 use crate::commit::{CommitDomain, CommitRecord};
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::TableRef;
+use crate::reject::BadRows;
 use crate::sink::WriteSummary;
 use crate::source::Snapshot;
 use crate::status::{
@@ -288,7 +289,8 @@ impl RunStore for MemoryStore {
                 .with_hint("nothing to do: the newer run loads it"));
         }
         let all_done = entry.items.iter().all(|item| matches!(item.status, Status::Completed));
-        if outcome == Outcome::Completed && !all_done {
+        let is_completion = matches!(outcome, Outcome::Completed | Outcome::CompletedWithRejects);
+        if is_completion && !all_done {
             return Err(Error::new(
                 ErrorKind::Internal,
                 "A table with open chunks is not completed",
@@ -363,9 +365,9 @@ impl PlanStore for MemoryStore {
         let of_target = || state.tables.iter().filter(|entry| entry.request.target == *target);
         let last = of_target().rev().find_map(|entry| {
             let window = entry.plan.as_ref()?.window.as_ref()?;
-            let is_done =
-                matches!(entry.outcome, Some(Outcome::Completed | Outcome::CompletedWithRejects))
-                    && window.scope == scope;
+            let is_complete =
+                matches!(entry.outcome, Some(Outcome::Completed | Outcome::CompletedWithRejects));
+            let is_done = is_complete && window.scope == scope;
             let high = window.high.clone().filter(|_| is_done)?;
             Some((entry, high, window.rows_at_high))
         });
@@ -386,6 +388,15 @@ impl PlanStore for MemoryStore {
     async fn save_plans(&self, plans: &[NewPlan<'_>]) -> Result<Vec<TablePlan>> {
         let mut state = lock(&self.state);
         plans.iter().map(|new| state.save(new)).collect()
+    }
+
+    async fn change_bad_rows(&self, table: TableId, bad_rows: BadRows) -> Result<()> {
+        let mut state = lock(&self.state);
+        let entry = state.table(table).ok_or_else(|| unknown_table(table))?;
+        if let Some(plan) = &mut entry.plan {
+            plan.load.bad_rows = bad_rows;
+        }
+        Ok(())
     }
 }
 

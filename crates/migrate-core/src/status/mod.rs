@@ -6,6 +6,7 @@
 mod adoption;
 mod plan;
 mod queue;
+mod reject;
 mod run;
 
 use std::fmt;
@@ -18,6 +19,7 @@ pub use plan::{NewPlan, PlanStore, TablePlan};
 pub use queue::{
     Claim, Failure, Holder, Lease, LeaseToken, Settled, WorkItem, WorkKind, WorkQueue, WorkerId,
 };
+pub use reject::{RejectPage, RejectState, RejectedTable};
 pub use run::{
     Resume, RunHandle, RunRequest, RunStore, TableHandle, TableProgress, TableRequest, TableState,
 };

@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{TableId, WorkItem, WorkKind};
 use crate::chunk::Chunk;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::name::{ColumnName, TableRef};
 use crate::predicate::Predicate;
+use crate::reject::BadRows;
 use crate::set_aside::{LeftAside, Return};
 use crate::sink::{LoadPlan, WriteMode};
 use crate::source::Snapshot;
@@ -64,6 +65,17 @@ pub trait PlanStore: fmt::Debug + Send + Sync {
     ///
     /// `LeaseLost` when a table has been superseded, `Connection`, `Timeout`.
     async fn save_plans(&self, plans: &[NewPlan<'_>]) -> Result<Vec<TablePlan>>;
+
+    /// Changes what happens to bad rows in a stored plan, because a resumed run was asked for that.
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported` where plans cannot be changed, `Connection`, `Timeout`.
+    async fn change_bad_rows(&self, table: TableId, _bad_rows: BadRows) -> Result<()> {
+        Err(Error::new(ErrorKind::Unsupported, "This status store cannot change a stored plan")
+            .with("table", table)
+            .with_hint("set `on_bad_row` and its limits back, or start anew with --no-resume"))
+    }
 }
 
 /// A plan to store.

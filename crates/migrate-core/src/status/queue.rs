@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use uuid::Uuid;
 
-use super::TableId;
+use super::{RejectPage, RejectedTable, RunId, TableId};
 use crate::chunk::Chunk;
 use crate::commit::CommitRecord;
 use crate::error::Result;
@@ -65,6 +65,33 @@ pub trait WorkQueue: fmt::Debug + Send + Sync {
     ///
     /// `Connection`, `Timeout`.
     async fn release(&self, lease: &Lease) -> Result<Settled>;
+
+    /// Tables with rows that were set aside and not loaded since, oldest first; of one run or of all.
+    /// A store that keeps no rows answers nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`PLAN_UNREADABLE`](crate::code::PLAN_UNREADABLE), `Connection`, `Timeout`.
+    async fn rejected_tables(&self, _run: Option<RunId>) -> Result<Vec<RejectedTable>> {
+        Ok(Vec::new())
+    }
+
+    /// The next of the rows of a table that were set aside and not loaded since: a few megabytes of
+    /// those with ids above `after`.
+    ///
+    /// # Errors
+    ///
+    /// `Connection`, `Timeout`.
+    async fn rejected_rows(&self, _table: TableId, _after: i64) -> Result<RejectPage> {
+        Ok(RejectPage::default())
+    }
+
+    /// What a sink commits together with these rows: the ones that are in are settled, the ones that
+    /// it sets aside again stay, with their new reason. It changes nothing when another process has
+    /// settled one of them meanwhile, or when they have become outdated.
+    fn retry_record(&self, _table: TableId, _page: &RejectPage) -> Option<Arc<dyn CommitRecord>> {
+        None
+    }
 }
 
 /// Kinds of leased work, in the order in which a table passes through them.

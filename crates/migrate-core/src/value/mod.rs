@@ -6,6 +6,7 @@
 mod calendar;
 mod column;
 mod decimal;
+mod row;
 mod time;
 
 use std::cmp::Ordering;
@@ -17,6 +18,7 @@ use uuid::Uuid;
 pub use calendar::CalendarUnit;
 pub use column::for_each_scalar;
 pub use decimal::{Decimal, InvalidDecimal, MAX_DIGITS};
+pub use row::{row_to_json, rows_from_json};
 pub use time::{DayTime, EpochDay, EpochTime, InvalidTime};
 
 /// One typed value; never NULL.

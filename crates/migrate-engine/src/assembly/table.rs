@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use super::Registry;
 use crate::chunk_column::{ChunkColumn, DeclaredKind};
-use crate::job::{self, CreationPolicy, FidelityPolicy, NonemptyPolicy, TableJob};
+use crate::job::{self, BadRowPolicy, CreationPolicy, FidelityPolicy, NonemptyPolicy, TableJob};
 use crate::window::{Watermark, WatermarkLow, WatermarkNulls};
 
 /// What the configuration says of one table, without its components.
@@ -70,6 +70,13 @@ pub(super) fn job(table: &TableConfig, registry: &Registry) -> Result<TableJob> 
         _ => FidelityPolicy::Strict,
     };
     job.strategy = Some(strategy(table, registry)?);
+    job.bad_rows = match settings.on_bad_row {
+        OnBadRow::Quarantine => BadRowPolicy::Quarantine {
+            most_rows: settings.max_bad_rows,
+            most_fraction: settings.max_bad_fraction,
+        },
+        _ => BadRowPolicy::Fail,
+    };
     job.chunk_columns = table.chunking_columns.iter().map(chunk_column).collect();
     job.chunk_fallback = table.watermark.as_ref().map(|watermark| watermark.source.clone());
     job.order.clone_from(&table.sort_columns);
@@ -80,7 +87,6 @@ pub(super) fn job(table: &TableConfig, registry: &Registry) -> Result<TableJob> 
     job.max_workers = settings.parallel_threads.map(NonZeroU32::from);
     job.max_attempts = settings.max_retry_attempts;
     job.fingerprint = Some(table.fingerprint().as_str().to_owned());
-    job.missing_features = missing_features(table);
     Ok(job)
 }
 
@@ -137,13 +143,6 @@ fn policy(values: ValueSettings) -> ValuePolicy {
         _ => core::OnNonjson::Reject,
     };
     policy
-}
-
-/// What the configuration asks for and this version does not have.
-fn missing_features(table: &TableConfig) -> Vec<String> {
-    let settings = &table.settings;
-    let asked = [(settings.on_bad_row == OnBadRow::Quarantine, "on_bad_row")];
-    asked.into_iter().filter(|(is_asked, _)| *is_asked).map(|(_, name)| name.to_owned()).collect()
 }
 
 fn chunk_column(column: &ChunkingColumn) -> ChunkColumn {

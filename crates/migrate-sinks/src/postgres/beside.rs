@@ -35,6 +35,9 @@ pub(super) struct Beside<'a> {
     pub(super) columns: &'a [ColumnPair],
     /// A unique key of the target without NULL, if it has one.
     pub(super) keys: &'a [ColumnName],
+    /// Whether it has the target's constraints, so that a row which breaks one is refused when it is
+    /// copied and can be set aside, and not when all rows are to be shown.
+    pub(super) has_constraints: bool,
 }
 
 impl Beside<'_> {
@@ -50,6 +53,9 @@ impl Beside<'_> {
         let mut drop = SqlBuilder::new(Dialect::Postgres);
         drop.text("drop table if exists ").table(&self.table());
         execute(connection, &drop.finish()).await.map_err(failed)?;
+        if self.has_constraints {
+            return self.create_alike(connection).await;
+        }
         let mut create = SqlBuilder::new(Dialect::Postgres);
         create.text("create table ").table(&self.table());
         create.text(" with (autovacuum_enabled = false) as select ").names(self.targets());
@@ -58,6 +64,50 @@ impl Beside<'_> {
         let columns: Vec<&str> = self.targets().collect();
         let beside = self.table();
         culprit::copy_conditions(connection, self.oid, &beside, &columns).await.map_err(failed)
+    }
+
+    /// Makes it with the constraints of the target: NOT NULL, checks, unique indexes, foreign keys to
+    /// other tables. Triggers stay away: what they do, they would do twice.
+    async fn create_alike(&self, connection: &mut PgConnection) -> Result<()> {
+        let failed = |cause| self.failed("Cannot create a table beside the target", cause);
+        let mut create = SqlBuilder::new(Dialect::Postgres);
+        create.text("create table ").table(&self.table()).text(" (like ").table(self.target);
+        create.text(" including constraints including indexes) with (autovacuum_enabled = false)");
+        execute(connection, &create.finish()).await.map_err(failed)?;
+        let names: Vec<String> = sqlx::query_scalar(
+            "select attname::text from pg_attribute \
+             where attrelid = $1::oid and attnum > 0 and not attisdropped",
+        )
+        .bind(self.oid)
+        .fetch_all(&mut *connection)
+        .await
+        .map_err(failed)?;
+        // What is not loaded keeps its default in the target, and has no value here.
+        for name in names.iter().filter(|name| self.targets().all(|target| target != *name)) {
+            let mut drop = SqlBuilder::new(Dialect::Postgres);
+            drop.text("alter table ").table(&self.table()).text(" drop column ").name(name);
+            execute(connection, &drop.finish()).await.map_err(failed)?;
+        }
+        let keys: Vec<(String, bool)> = sqlx::query_as(
+            "select pg_get_constraintdef(k.oid), \
+                    not exists (select from pg_attribute a \
+                                where a.attrelid = k.conrelid and a.attnum = any(k.conkey) \
+                                  and a.attname <> all($2)) as is_loaded \
+             from pg_constraint k \
+             where k.contype = 'f' and k.conrelid = $1::oid and k.confrelid <> k.conrelid \
+               and k.conparentid = 0",
+        )
+        .bind(self.oid)
+        .bind(self.targets().map(ToOwned::to_owned).collect::<Vec<_>>())
+        .fetch_all(&mut *connection)
+        .await
+        .map_err(failed)?;
+        for (key, _) in keys.iter().filter(|(_, is_loaded)| *is_loaded) {
+            let mut add = SqlBuilder::new(Dialect::Postgres);
+            add.text("alter table ").table(&self.table()).text(" add ").text(key);
+            execute(connection, &add.finish()).await.map_err(failed)?;
+        }
+        Ok(())
     }
 
     /// Makes the target equal to it and drops it.
@@ -393,7 +443,13 @@ mod tests {
             .map(|name| ColumnPair::new(name, name, ColumnType::Int64))
             .collect();
         let keys: Vec<ColumnName> = keys.iter().map(|key| ColumnName::from(*key)).collect();
-        let beside = Beside { target: &target, oid: 7, columns: &columns, keys: &keys };
+        let beside = Beside {
+            target: &target,
+            oid: 7,
+            columns: &columns,
+            keys: &keys,
+            has_constraints: false,
+        };
         let statements = beside.difference(is_referenced);
         statements.into_iter().map(|sql| sql.finish().sql).collect()
     }

@@ -8,7 +8,7 @@ use migrate_core::{ColumnName, Dialect, Error, Result, SqlBuilder, TableRef};
 use migrate_postgres::{bound, execute, sqlstate, sqlx};
 use sqlx::{PgConnection, Row};
 
-use super::merge::Merge;
+use super::merge::{Merge, Part};
 
 /// NULL in NOT NULL, a unique index, a check constraint: what a row does by itself.
 const OF_ONE_ROW: [&str; 3] = ["23502", "23505", "23514"];
@@ -55,7 +55,7 @@ async fn find(
     while end - first > 1 {
         let middle = first + (end - first) / 2;
         mark(connection).await?;
-        let part = merge.merge_statement(has_twins, Some((first, middle - first)));
+        let part = merge.merge_statement(has_twins, Part::Keys { first, count: middle - first });
         match bound(&part).fetch_one(&mut *connection).await {
             Ok(_merged) => first = middle,
             Err(cause) if is_of_one_row(&cause) => {

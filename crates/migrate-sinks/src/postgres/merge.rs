@@ -6,10 +6,11 @@
 
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
+use std::ops::Range;
 
 use migrate_core::{
-    ColumnName, ColumnPair, Dialect, Error, Result, SqlBuilder, SqlStatement, TableRef, WriteMode,
-    WriteSummary, code,
+    ColumnName, ColumnPair, Dialect, Error, Result, Scalar, SqlBuilder, SqlStatement, TableRef,
+    WriteMode, WriteSummary, code,
 };
 use migrate_postgres::{bound, classify, execute, sqlstate, sqlx};
 use sqlx::postgres::PgRow;
@@ -37,13 +38,37 @@ pub(super) struct Merge<'a> {
     pub(super) without_null: Vec<&'a ColumnName>,
     /// A partitioned table does not tell which rows were new.
     pub(super) is_partitioned: bool,
+    /// Whether waiting rows have their numbers, so that some of them can be merged without others.
+    pub(super) is_numbered: bool,
 }
 
 /// What the staged rows are like.
 #[derive(Debug)]
-struct Staged {
-    key_count: u64,
-    has_twins: bool,
+pub(super) struct Staged<'a> {
+    pub(super) key_count: u64,
+    pub(super) has_twins: bool,
+    /// A key column with NULL where none may be.
+    pub(super) null_key: Option<&'a ColumnName>,
+}
+
+/// Which of the waiting rows are merged.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Part<'a> {
+    /// All of them.
+    All,
+    /// Those at these places.
+    Places(&'a Range<u64>),
+    /// Those of so many keys in their order, the first of them counted from 0.
+    Keys { first: u64, count: u64 },
+}
+
+/// What a merge has written.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Merged {
+    /// Rows inserted or updated.
+    pub(super) written: u64,
+    /// Rows inserted.
+    pub(super) inserted: u64,
 }
 
 impl Merge<'_> {
@@ -53,7 +78,27 @@ impl Merge<'_> {
         for column in self.targets() {
             column.hash(&mut columns);
         }
-        TableRef::in_schema("pg_temp", format!("migrate_{}_{:x}", self.oid, columns.finish()))
+        let kind = if self.is_numbered { "migrate_numbered" } else { "migrate" };
+        TableRef::in_schema("pg_temp", format!("{kind}_{}_{:x}", self.oid, columns.finish()))
+    }
+
+    /// Where a waiting row has its number in the chunk.
+    pub(super) fn number_column(&self) -> String {
+        self.unused_name("migrate_number")
+    }
+
+    /// Where a row that is to be merged has its place in the order of keys, from 1.
+    pub(super) fn place_column(&self) -> String {
+        self.unused_name("migrate_place")
+    }
+
+    /// No column of the user has it.
+    fn unused_name(&self, wanted: &str) -> String {
+        let mut name = wanted.to_owned();
+        while self.targets().any(|target| target == name) {
+            name.push('_');
+        }
+        name
     }
 
     /// Makes the waiting place, unless this connection has it.
@@ -63,7 +108,12 @@ impl Merge<'_> {
             .map_err(|e| self.failed(e))?;
         let mut sql = SqlBuilder::new(Dialect::Postgres);
         sql.text("create temporary table if not exists ").table(&self.staging());
-        sql.text(" on commit delete rows as select ").names(self.targets());
+        sql.text(" on commit delete rows as select ");
+        if self.is_numbered {
+            sql.text("0::bigint as ").name(&self.number_column());
+            sql.text(", 0::bigint as ").name(&self.place_column()).text(", ");
+        }
+        sql.names(self.targets());
         sql.text(" from ").table(self.table).text(" with no data");
         execute(connection, &sql.finish()).await.map_err(|cause| {
             classify("Cannot create a temporary table for the merge", cause)
@@ -84,21 +134,44 @@ impl Merge<'_> {
         copied: WriteSummary,
     ) -> Result<WriteSummary> {
         let staged = self.look(connection).await?;
+        if let Some(column) = staged.null_key {
+            return Err(self.without_key(column));
+        }
         if staged.has_twins
             && let Some(key) = self.ambiguous_key(connection).await?
         {
             return Err(self.ambiguous(key));
         }
+        let merged = self.merge(connection, &staged, None).await?;
+        Ok(WriteSummary {
+            rows_inserted: merged.inserted,
+            rows_updated: merged.written - merged.inserted,
+            rows_skipped: copied.rows_read.saturating_sub(merged.written),
+            ..copied
+        })
+    }
+
+    /// Merges what waits: all of it, or the rows at these places.
+    pub(super) async fn merge(
+        &self,
+        connection: &mut PgConnection,
+        staged: &Staged<'_>,
+        places: Option<&Range<u64>>,
+    ) -> Result<Merged> {
         let known = if self.is_partitioned {
-            Some(self.number(connection, &self.known_statement(), "known").await?)
+            Some(self.number(connection, &self.known_statement(places), "known").await?)
         } else {
             None
         };
-        culprit::mark(connection).await.map_err(|cause| self.failed(cause))?;
-        let statement = self.merge_statement(staged.has_twins, None);
+        // Whoever numbers rows goes on after a refusal by himself.
+        if !self.is_numbered {
+            culprit::mark(connection).await.map_err(|cause| self.failed(cause))?;
+        }
+        let part = places.map_or(Part::All, Part::Places);
+        let statement = self.merge_statement(staged.has_twins, part);
         let row = match bound(&statement).fetch_one(&mut *connection).await {
             Ok(row) => row,
-            Err(cause) if culprit::is_of_one_row(&cause) => {
+            Err(cause) if !self.is_numbered && culprit::is_of_one_row(&cause) => {
                 let (twins, keys) = (staged.has_twins, staged.key_count);
                 let error = self.refused(cause);
                 return Err(culprit::name(self, connection, twins, keys, error).await);
@@ -106,40 +179,44 @@ impl Merge<'_> {
             Err(cause) => return Err(self.failed(cause)),
         };
         let written = self.read(&row, "written")?;
-        let rows_inserted = match known {
-            Some(known) => written.min(staged.key_count.saturating_sub(known)),
+        let key_count = places.map_or(staged.key_count, |places| places.end - places.start);
+        let inserted = match known {
+            Some(known) => written.min(key_count.saturating_sub(known)),
             None => self.read(&row, "inserted")?,
         };
-        Ok(WriteSummary {
-            rows_inserted,
-            rows_updated: written - rows_inserted,
-            rows_skipped: copied.rows_read.saturating_sub(written),
-            ..copied
-        })
+        Ok(Merged { written, inserted })
     }
 
-    async fn look(&self, connection: &mut PgConnection) -> Result<Staged> {
+    pub(super) async fn look(&self, connection: &mut PgConnection) -> Result<Staged<'_>> {
         let row = self.fetch(connection, &self.look_statement()).await?;
+        let mut null_key = None;
         for (position, column) in self.mode.keys().iter().enumerate() {
             let has_null = self.without_null.contains(&column)
                 && row.try_get(format!("k{position}").as_str()).map_err(|e| self.failed(e))?;
             if has_null {
-                return Err(Error::new(
-                    code::VALUE_REFUSED,
-                    "A row without a key would be inserted again by every run",
-                )
-                .with("column", column)
-                .with("table", self.table)
-                .with_hint("filter rows with NULL in the key out, or choose another key"));
+                null_key = Some(column);
+                break;
             }
         }
         Ok(Staged {
             key_count: self.read(&row, "keys")?,
             has_twins: row.try_get("has_twins").map_err(|cause| self.failed(cause))?,
+            null_key,
         })
     }
 
-    async fn ambiguous_key(&self, connection: &mut PgConnection) -> Result<Option<String>> {
+    pub(super) fn without_key(&self, column: &ColumnName) -> Error {
+        Error::new(code::VALUE_REFUSED, "A row without a key would be inserted again by every run")
+            .with("column", column)
+            .with("table", self.table)
+            .with_hint("filter rows with NULL in the key out, or choose another key")
+    }
+
+    /// The first key of which the newest rows differ.
+    pub(super) async fn ambiguous_key(
+        &self,
+        connection: &mut PgConnection,
+    ) -> Result<Option<String>> {
         let statement = self.ambiguous_statement();
         let row = bound(&statement).fetch_optional(connection).await;
         row.and_then(|row| row.map(|row| row.try_get("key")).transpose())
@@ -186,21 +263,24 @@ impl Merge<'_> {
     }
 
     /// Keys that are in the table already.
-    fn known_statement(&self) -> SqlStatement {
+    fn known_statement(&self, places: Option<&Range<u64>>) -> SqlStatement {
         let mut sql = SqlBuilder::new(Dialect::Postgres);
         sql.text("select count(*) as known from (select distinct ").names(self.keys());
-        sql.text(" from ").table(&self.staging()).text(") s join ").table(self.table);
+        sql.text(" from ").table(&self.staging());
+        self.at_places(&mut sql, places);
+        sql.text(") s join ").table(self.table);
         sql.text(" t using (").names(self.keys()).text(")");
         sql.finish()
     }
 
     /// The keys are visited in order, so that two workers never wait for each other in a circle.
-    /// `part` is the first of them and how many.
-    pub(super) fn merge_statement(
-        &self,
-        has_twins: bool,
-        part: Option<(u64, u64)>,
-    ) -> SqlStatement {
+    pub(super) fn merge_statement(&self, has_twins: bool, part: Part<'_>) -> SqlStatement {
+        let places = match part {
+            Part::Places(places) => Some(places),
+            Part::All | Part::Keys { .. } => None,
+        };
+        // Rows that have places have no twins.
+        let has_twins = has_twins && places.is_none();
         let mut sql = SqlBuilder::new(Dialect::Postgres);
         sql.text("with written as (insert into ").table(self.table).text(" as t (");
         sql.names(self.targets()).text(") overriding system value select ");
@@ -208,12 +288,13 @@ impl Merge<'_> {
             sql.text("distinct on (").names(self.keys()).text(") ");
         }
         sql.names(self.targets()).text(" from ").table(&self.staging());
+        self.at_places(&mut sql, places);
         sql.text(" order by ").names(self.keys());
         if let Some(version) = self.version.filter(|_| has_twins) {
             sql.text(", ");
             version.newest_first(&mut sql);
         }
-        if let Some((first, count)) = part {
+        if let Part::Keys { first, count } = part {
             sql.text(&format!(" offset {first} limit {count}"));
         }
         sql.text(" on conflict (").names(self.keys()).text(") do ");
@@ -230,6 +311,13 @@ impl Merge<'_> {
              count(*) filter (where is_new) as inserted from written",
         );
         sql.finish()
+    }
+
+    fn at_places(&self, sql: &mut SqlBuilder, places: Option<&Range<u64>>) {
+        let Some(places) = places else { return };
+        let place = |at: u64| Scalar::Number(at.into());
+        sql.text(" where ").name(&self.place_column()).text(" >= ").value(&place(places.start));
+        sql.text(" and ").name(&self.place_column()).text(" < ").value(&place(places.end));
     }
 
     /// An older row never replaces a newer one, and an unchanged row is not written again.
@@ -256,7 +344,7 @@ impl Merge<'_> {
         record(sql, "excluded", self.others());
     }
 
-    fn targets(&self) -> impl Iterator<Item = &str> {
+    pub(super) fn targets(&self) -> impl Iterator<Item = &str> {
         self.columns.iter().map(|pair| pair.target.as_str())
     }
 
@@ -269,7 +357,11 @@ impl Merge<'_> {
         self.targets().filter(|name| self.keys().all(|key| key != *name))
     }
 
-    async fn fetch(&self, connection: &mut PgConnection, sql: &SqlStatement) -> Result<PgRow> {
+    pub(super) async fn fetch(
+        &self,
+        connection: &mut PgConnection,
+        sql: &SqlStatement,
+    ) -> Result<PgRow> {
         bound(sql).fetch_one(connection).await.map_err(|cause| self.failed(cause))
     }
 
@@ -288,7 +380,7 @@ impl Merge<'_> {
         Ok(u64::try_from(number).unwrap_or_default())
     }
 
-    fn failed(&self, cause: sqlx::Error) -> Error {
+    pub(super) fn failed(&self, cause: sqlx::Error) -> Error {
         classify("PostgreSQL refused to merge the chunk", cause).with("table", self.table)
     }
 
@@ -305,7 +397,7 @@ impl Merge<'_> {
         )
     }
 
-    fn ambiguous(&self, key: String) -> Error {
+    pub(super) fn ambiguous(&self, key: String) -> Error {
         let error = Error::new(
             code::AMBIGUOUS_KEY,
             "Rows of the source have one key, differ, and none is the newest",
@@ -359,9 +451,10 @@ mod tests {
             mode,
             without_null: Vec::new(),
             is_partitioned: false,
+            is_numbered: false,
         };
         let staging = Dialect::Postgres.quote_table(&merge.staging());
-        merge.merge_statement(has_twins, None).sql.replace(&staging, "staged")
+        merge.merge_statement(has_twins, Part::All).sql.replace(&staging, "staged")
     }
 
     #[test]

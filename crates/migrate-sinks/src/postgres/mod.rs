@@ -10,6 +10,7 @@ mod keys;
 mod merge;
 mod pg_type;
 mod prepare;
+mod quarantine;
 mod restore;
 mod row_keys;
 mod session;

@@ -77,7 +77,17 @@ impl RowKeys {
 
     fn key_of(&self, row: u64) -> Option<String> {
         let (first, arrays) = self.batches.iter().rev().find(|(first, _)| *first <= row)?;
-        let at = usize::try_from(row - first).ok()?;
+        self.key_at(arrays, usize::try_from(row - first).ok()?)
+    }
+
+    /// The key of a row of a batch that is at hand.
+    pub(super) fn key_in(&self, batch: &RecordBatch, row: usize) -> Option<String> {
+        let arrays: Vec<_> =
+            self.columns.iter().filter_map(|(_, at)| batch.columns().get(*at).cloned()).collect();
+        self.key_at(&arrays, row)
+    }
+
+    fn key_at(&self, arrays: &[ArrayRef], at: usize) -> Option<String> {
         let mut key = String::new();
         for ((name, _), array) in self.columns.iter().zip(arrays) {
             if at >= array.len() {

@@ -56,6 +56,13 @@ impl Settling<'_> {
             WriteMode::Replace { keys } => {
                 let mut connection = self.database.acquire().await?;
                 let columns: BTreeSet<_> = plan.columns.iter().map(|pair| &pair.target).collect();
+                if plan.bad_rows.is_quarantine() {
+                    notes.push(
+                        "rows that only a trigger of the table refuses are not set aside: they keep \
+                         the new rows from being shown"
+                            .into(),
+                    );
+                }
                 *keys = self.keys.of_every_row(&columns, &self.loaded.schema);
                 let oid = self.loaded.oid;
                 refuse_row_policies(&mut connection, oid, self.table()).await?;
@@ -73,8 +80,10 @@ impl Settling<'_> {
         }
         if !self.nullable_keys.is_empty() {
             let listed = self.nullable_keys.iter().map(ToString::to_string).collect::<Vec<_>>();
+            let fate =
+                if plan.bad_rows.is_quarantine() { "is set aside" } else { "stops its chunk" };
             notes.push(format!(
-                "a row with NULL in {} stops its chunk: the unique index takes such rows for \
+                "a row with NULL in {} {fate}: the unique index takes such rows for \
                  different ones",
                 listed.join(" or ")
             ));

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use migrate_core::{
-    BatchStream, Chunk, ColumnName, ColumnPair, ColumnType, CommitGuarantee, CommitRecord, Dialect,
-    Error, Fidelity, LoadPlan, PlanFacts, Result, RunContext, Scalar, SetAside, SettledPlan,
-    SinkCapabilities, SinkTable, SqlBuilder, TableRef, TableSchema, ValuePart, WriteMode,
-    WriteSummary, code,
+    BadRows, BatchStream, Chunk, ColumnName, ColumnPair, ColumnType, CommitGuarantee, CommitRecord,
+    Dialect, Error, Fidelity, LoadPlan, PlanFacts, Result, RunContext, Scalar, SetAside,
+    SettledPlan, SinkCapabilities, SinkTable, SqlBuilder, TableRef, TableSchema, ValuePart,
+    WriteMode, WriteSummary, code,
 };
 use migrate_postgres::{Database, classify, execute, sqlx};
 use sqlx::Row;
@@ -17,6 +17,7 @@ use super::catalog::{LoadedTable, catalog};
 use super::copy_binary::{EncodedColumn, RowEncoder, choose};
 use super::keys::Keys;
 use super::merge::Merge;
+use super::quarantine::Quarantine;
 use super::row_keys::RowKeys;
 use super::session::Session;
 use super::settle::Settling;
@@ -92,7 +93,13 @@ impl PgSinkTable {
 
     fn beside<'a>(&'a self, plan: &'a LoadPlan) -> Option<Beside<'a>> {
         let WriteMode::Replace { keys } = &plan.mode else { return None };
-        Some(Beside { target: self.name(), oid: self.loaded.oid, columns: &plan.columns, keys })
+        Some(Beside {
+            target: self.name(),
+            oid: self.loaded.oid,
+            columns: &plan.columns,
+            keys,
+            has_constraints: plan.sets_bad_rows_aside(),
+        })
     }
 
     fn version<'a>(&'a self, plan: &'a LoadPlan) -> Result<Option<Version<'a>>> {
@@ -116,6 +123,7 @@ impl PgSinkTable {
             mode: &plan.mode,
             without_null: self.keys_without_null(plan.mode.keys()),
             is_partitioned: self.keys.is_partitioned,
+            is_numbered: plan.sets_bad_rows_aside(),
         }))
     }
 }
@@ -128,14 +136,18 @@ pub(super) fn capabilities(database: &Database) -> SinkCapabilities {
     capabilities.upsert = true;
     capabilities.replace = true;
     capabilities.set_aside = true;
+    capabilities.quarantine = true;
     capabilities.commit = CommitGuarantee::Transactional(database.domain().clone());
     capabilities
 }
 
-/// The statement that takes the rows.
-fn copy_statement(table: &TableRef, columns: &[ColumnPair]) -> String {
+/// The statement that takes the rows, after their number where there is a column for it.
+fn copy_statement(table: &TableRef, number: Option<&str>, columns: &[ColumnPair]) -> String {
     let mut sql = SqlBuilder::new(Dialect::Postgres);
     sql.text("copy ").table(table).text(" (");
+    if let Some(number) = number {
+        sql.name(number).text(", ");
+    }
     sql.names(columns.iter().map(|pair| pair.target.as_str()));
     sql.text(") from stdin (format binary)");
     sql.finish().sql
@@ -229,10 +241,11 @@ impl SinkTable for PgSinkTable {
             (None, Some(beside)) => beside.table(),
             (None, None) => self.name().clone(),
         };
+        let number = merge.as_ref().filter(|merge| merge.is_numbered).map(Merge::number_column);
         let transfer = write::Transfer {
             table: self.name(),
             domain: self.database.domain(),
-            copy_statement: copy_statement(&into, &plan.columns),
+            copy_statement: copy_statement(&into, number.as_deref(), &plan.columns),
             into,
             encoder: self.encoder(plan)?,
             keys: RowKeys::new(plan, &self.loaded.primary_key, chunk),
@@ -242,7 +255,15 @@ impl SinkTable for PgSinkTable {
         // Leaving early drops the session, which closes its connection: the server rolls back.
         let mut session = Session::open(&self.database).await?;
         let at_work = self.at_work(&session, cx);
-        let summary = at_work.unless_cancelled(transfer.run(&mut session, batches)).await?;
+        let summary = match plan.bad_rows {
+            BadRows::Quarantine { most_rows } => {
+                let (columns, oid) = (plan.read_columns(), self.loaded.oid);
+                let quarantine = Quarantine { transfer, columns, most_rows, oid };
+                let writing = quarantine.run(&mut session, batches);
+                at_work.unless_cancelled(Box::pin(writing)).await?
+            }
+            _ => at_work.unless_cancelled(transfer.run(&mut session, batches)).await?,
+        };
         session.give_back();
         Ok(summary)
     }

@@ -5,6 +5,7 @@ use migrate_core::{
     BatchStream, CommitDomain, CommitRecord, Error, ErrorKind, Result, TableRef, WriteSummary, code,
 };
 use migrate_postgres::{CopiedRow, classify, copied_row, execute, sqlx};
+use sqlx::postgres::PgCopyIn;
 use sqlx::{Connection, PgConnection};
 
 use super::copy_binary::{HEADER, Refusal, RowEncoder, TRAILER};
@@ -12,7 +13,7 @@ use super::merge::Merge;
 use super::row_keys::RowKeys;
 
 /// How much is sent at once. Larger messages do not speed COPY up; smaller ones cost system calls.
-const MESSAGE_BYTES: usize = 256 << 10;
+pub(super) const MESSAGE_BYTES: usize = 256 << 10;
 
 /// Everything that one chunk's transaction needs.
 pub(super) struct Transfer<'a> {
@@ -55,11 +56,7 @@ impl Transfer<'_> {
         connection: &mut PgConnection,
         mut batches: BatchStream,
     ) -> Result<WriteSummary> {
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "the one place; names are quoted by SqlBuilder"
-        )]
-        let copy = connection.copy_in_raw(&self.copy_statement).await;
+        let copy = start_copy(connection, &self.copy_statement).await;
         let mut copy = copy.map_err(|cause| self.failed(cause))?;
         let mut buffer = Vec::with_capacity(MESSAGE_BYTES + MESSAGE_BYTES / 4);
         buffer.extend_from_slice(HEADER);
@@ -105,7 +102,7 @@ impl Transfer<'_> {
     }
 
     /// A failure that the server tells of, at a row if it says which.
-    fn failed(&self, cause: sqlx::Error) -> Error {
+    pub(super) fn failed(&self, cause: sqlx::Error) -> Error {
         let place = copied_row(&cause, &self.into.name);
         let mut error = classify("PostgreSQL refused the chunk", cause).with("table", self.table);
         let Some(CopiedRow { number, column }) = place else { return error };
@@ -117,6 +114,15 @@ impl Transfer<'_> {
             None => error,
         }
     }
+}
+
+/// Starts a COPY; the statement's names are quoted by `SqlBuilder`.
+pub(super) async fn start_copy<'c>(
+    connection: &'c mut PgConnection,
+    statement: &str,
+) -> Result<PgCopyIn<&'c mut PgConnection>, sqlx::Error> {
+    #[expect(clippy::disallowed_methods, reason = "the one place; names are quoted, see above")]
+    connection.copy_in_raw(statement).await
 }
 
 /// Runs a status change in the transaction of the work that it belongs to.

@@ -9,8 +9,10 @@ use sqlx::{PgConnection, Row, SqlSafeStr};
 use super::{PgStatusStore, ledger};
 
 /// Numbered and forward only; a released one never changes.
-const MIGRATIONS: &[(i64, &str, &str)] =
-    &[(1, "status", include_str!("../../migrations/0001_status.sql"))];
+const MIGRATIONS: &[(i64, &str, &str)] = &[
+    (1, "status", include_str!("../../migrations/0001_status.sql")),
+    (2, "rejected_rows", include_str!("../../migrations/0002_rejected_rows.sql")),
+];
 
 /// Where the driver remembers which migrations have run: with us, never in the user's `public`.
 const VERSION_TABLE: &str = "migration_status.schema_migrations";

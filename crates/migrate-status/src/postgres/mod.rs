@@ -6,6 +6,7 @@ mod left_aside;
 mod plan;
 mod queue;
 mod record;
+mod reject;
 mod run;
 mod window;
 

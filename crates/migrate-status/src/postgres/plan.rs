@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use migrate_core::{
-    Chunk, Error, ErrorKind, LastWindow, LeftAside, NewPlan, PlanStore, Result, TableId, TablePlan,
-    TableRef, code,
+    BadRows, Chunk, Error, ErrorKind, LastWindow, LeftAside, NewPlan, PlanStore, Result, TableId,
+    TablePlan, TableRef, code,
 };
 use migrate_postgres::sqlx;
 use serde_json::Value;
@@ -67,6 +67,19 @@ impl PlanStore for PgStatusStore {
         }
         tx.commit().await.map_err(ledger)?;
         Ok(stored)
+    }
+
+    async fn change_bad_rows(&self, table: TableId, bad_rows: BadRows) -> Result<()> {
+        sqlx::query(
+            "update migration_status.migration_table_status \
+             set plan = jsonb_set(plan, '{load,bad_rows}', $2) where table_id = $1",
+        )
+        .bind(table.0)
+        .bind(json(&bad_rows)?)
+        .execute(self.database.pool())
+        .await
+        .map_err(ledger)?;
+        Ok(())
     }
 }
 
@@ -152,7 +165,7 @@ pub(super) fn json(value: &impl serde::Serialize) -> Result<Value> {
     })
 }
 
-fn read_plan(stored: Value) -> Result<TablePlan> {
+pub(super) fn read_plan(stored: Value) -> Result<TablePlan> {
     serde_json::from_value(stored).map_err(|cause| {
         Error::new(code::PLAN_UNREADABLE, "The stored plan cannot be read by this version")
             .with_hint("use the version that made it, or start anew with --no-resume")

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use migrate_core::{
-    Chunk, ChunkId, Claim, CommitRecord, Extent, Failure, Holder, Lease, LeaseToken, Result,
-    Settled, TableId, WorkItem, WorkKind, WorkQueue, WorkerId, WriteSummary,
+    Chunk, ChunkId, Claim, CommitRecord, Extent, Failure, Holder, Lease, LeaseToken, RejectPage,
+    RejectedTable, Result, RunId, Settled, TableId, WorkItem, WorkKind, WorkQueue, WorkerId,
+    WriteSummary,
 };
 use migrate_postgres::{execute, sqlx};
 use serde_json::Value;
@@ -15,6 +16,7 @@ use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
 use super::record::Completion;
+use super::reject::{Settlement, rejected_rows, rejected_tables};
 use super::{PgStatusStore, corrupt, count, ledger};
 
 /// An idle worker asks again after this time at the latest: another process may have settled
@@ -178,6 +180,20 @@ impl WorkQueue for PgStatusStore {
         .map_err(ledger)?
         .rows_affected();
         if changed == 0 { self.settled_otherwise(lease).await } else { Ok(Settled::Applied) }
+    }
+
+    async fn rejected_tables(&self, run: Option<RunId>) -> Result<Vec<RejectedTable>> {
+        let mut connection = self.database.acquire().await?;
+        rejected_tables(&mut connection, run).await
+    }
+
+    async fn rejected_rows(&self, table: TableId, after: i64) -> Result<RejectPage> {
+        let mut connection = self.database.acquire().await?;
+        rejected_rows(&mut connection, table, after).await
+    }
+
+    fn retry_record(&self, table: TableId, page: &RejectPage) -> Option<Arc<dyn CommitRecord>> {
+        Some(Arc::new(Settlement::new(self.database.domain().clone(), table, page)))
     }
 }
 

@@ -1,11 +1,12 @@
 //! Completion of leased work as one statement, for a sink to commit with its data.
 
 use migrate_core::{
-    CommitDomain, CommitRecord, Dialect, Lease, Scalar, SqlBuilder, SqlStatement, WriteSummary,
-    value::Decimal,
+    CommitDomain, CommitRecord, Dialect, Lease, RejectedRow, Scalar, SqlBuilder, SqlStatement,
+    TableId, WriteSummary, value::Decimal,
 };
 
 use super::queue::item_id;
+use super::reject::{keep, within};
 
 /// Completes one lease. It changes exactly one row while the token still owns the work, none
 /// otherwise; the table's counters advance in the same statement.
@@ -43,7 +44,8 @@ impl CommitRecord for Completion {
         sql.value(&number(summary.rows_read)).text(", rows_inserted = ");
         sql.value(&number(summary.rows_inserted)).text(", rows_updated = ");
         sql.value(&number(summary.rows_updated)).text(", rows_skipped = ");
-        sql.value(&number(summary.rows_skipped)).text(", bytes_sent = ");
+        sql.value(&number(summary.rows_skipped)).text(", rows_rejected = ");
+        sql.value(&number(summary.rows_rejected)).text(", bytes_sent = ");
         sql.value(&number(summary.bytes)).text(" where table_id = ");
         sql.value(&Scalar::from(self.table)).text(" and kind = ");
         sql.value(&Scalar::from(self.kind)).text(" and item_id = ");
@@ -51,15 +53,25 @@ impl CommitRecord for Completion {
         sql.value(&Scalar::from(self.token));
         sql.text(
             " and status = 'in_progress' \
-                 returning table_id, rows_inserted + rows_updated + rows_skipped as rows_copied) \
+                 returning table_id, rows_inserted + rows_updated + rows_skipped as rows_copied, \
+                           rows_rejected) \
              update migration_status.migration_table_status t \
              set completed_chunks = t.completed_chunks + ",
         );
         sql.value(&Scalar::from(is_chunk));
         sql.text(
-            "::integer, total_rows_copied = t.total_rows_copied + s.rows_copied \
+            "::integer, total_rows_copied = t.total_rows_copied + s.rows_copied, \
+                 rejected_rows = t.rejected_rows + s.rows_rejected \
              from settled s where t.table_id = s.table_id",
         );
         sql.finish()
+    }
+
+    fn keep(&self, rows: &[RejectedRow]) -> Option<SqlStatement> {
+        Some(keep(TableId(self.table), self.item, rows))
+    }
+
+    fn within(&self, most_rows: u64) -> Option<SqlStatement> {
+        Some(within(TableId(self.table), most_rows))
     }
 }

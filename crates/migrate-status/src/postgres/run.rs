@@ -111,6 +111,7 @@ impl RunStore for PgStatusStore {
                         coalesce(sum(i.rows_inserted), 0)::bigint as rows_inserted, \
                         coalesce(sum(i.rows_updated), 0)::bigint as rows_updated, \
                         coalesce(sum(i.rows_skipped), 0)::bigint as rows_skipped, \
+                        coalesce(sum(i.rows_rejected), 0)::bigint as rows_rejected, \
                         coalesce(sum(i.bytes_sent), 0)::bigint as bytes_sent \
                  from migration_status.migration_work_items i \
                  where i.table_id = t.table_id and i.kind = 'chunk') c \
@@ -139,7 +140,8 @@ impl RunStore for PgStatusStore {
                  indexes_restored = $4 and indexes_disabled \
              where table_id = $1 \
                and status not in ('completed', 'completed_with_rejects', 'superseded') \
-               and (not $4 or (t.plan is not null and not exists ( \
+               and (not $4 or (t.plan is not null \
+                    and ($2 = 'completed') = (t.rejected_rows = 0) and not exists ( \
                     select from migration_status.migration_work_items i \
                     where i.table_id = t.table_id and i.status <> 'completed')))",
         )
@@ -197,6 +199,7 @@ fn progress_of(row: &PgRow) -> Result<TableProgress, sqlx::Error> {
         rows_inserted: rows("rows_inserted")?,
         rows_updated: rows("rows_updated")?,
         rows_skipped: rows("rows_skipped")?,
+        rows_rejected: rows("rows_rejected")?,
         bytes: rows("bytes_sent")?,
     };
     progress.first_failure = row.try_get("first_failure")?;

@@ -53,6 +53,12 @@ pub(super) struct EncodedColumn {
     pub(super) codec: Codec,
 }
 
+/// The rows of one batch, ready to be written.
+pub(super) struct BoundRows<'a> {
+    encoder: &'a RowEncoder,
+    columns: Vec<BoundColumn<'a>>,
+}
+
 /// Why a batch is not written, and at which of its rows.
 #[derive(Debug)]
 pub(super) struct Refusal {
@@ -98,11 +104,44 @@ impl RowEncoder {
         Ok(row)
     }
 
+    /// The rows of a batch, to be written one at a time.
+    ///
+    /// # Errors
+    ///
+    /// `Internal` for a batch of other types than planned.
+    pub(super) fn bind<'a>(&'a self, batch: &'a RecordBatch) -> Result<BoundRows<'a>> {
+        let columns = self.columns.iter().map(|column| column.bind(batch));
+        Ok(BoundRows { encoder: self, columns: columns.collect::<Result<_>>()? })
+    }
+
     fn refused(&self, position: usize, misfit: Misfit) -> Error {
         let name = self.columns.get(position).map_or("?", |column| column.name.as_str());
         Error::new(code::VALUE_REFUSED, format!("A value does not fit its column: {misfit}"))
             .with("column", name)
             .with_hint("correct or filter the row in the source, or widen the target column")
+    }
+}
+
+impl BoundRows<'_> {
+    /// Appends one row, after its number where one is given. A row that is refused leaves nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`code::VALUE_REFUSED`] for a value that the target column cannot hold.
+    pub(super) fn write(&self, row: usize, number: Option<i64>, out: &mut Vec<u8>) -> Result<()> {
+        let start = out.len();
+        let field_count = self.columns.len() + usize::from(number.is_some());
+        out.extend_from_slice(&i16::try_from(field_count).unwrap_or(i16::MAX).to_be_bytes());
+        if let Some(number) = number {
+            wire::fixed(out, number.to_be_bytes());
+        }
+        for (position, column) in self.columns.iter().enumerate() {
+            if let Err(misfit) = column.write(row, out) {
+                out.truncate(start);
+                return Err(self.encoder.refused(position, misfit));
+            }
+        }
+        Ok(())
     }
 }
 
