@@ -18,6 +18,7 @@ pub(crate) fn verdict(state: &str, routine: Option<&str>) -> Verdict {
         .unwrap_or((code::VALUE_REFUSED, TRIGGER))
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "the word of tables that may not know a code")]
 fn kind(kind: ErrorKind, hint: &'static str) -> Option<Verdict> {
     Some((kind.into(), hint))
 }

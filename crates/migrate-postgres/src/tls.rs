@@ -31,7 +31,9 @@ pub(crate) fn ways(mode: SslMode) -> &'static [PgSslMode] {
 pub(crate) fn is_unwanted(cause: &sqlx::Error) -> bool {
     let handshake_failed = match cause {
         sqlx::Error::Tls(_) => true,
-        sqlx::Error::Io(io) => io.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()),
+        sqlx::Error::Io(io) => {
+            io.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()).is_some()
+        }
         _ => false,
     };
     handshake_failed || sqlstate(cause).as_deref() == Some(REFUSED)

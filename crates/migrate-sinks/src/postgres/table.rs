@@ -262,7 +262,10 @@ impl SinkTable for PgSinkTable {
                 let writing = quarantine.run(&mut session, batches);
                 at_work.unless_cancelled(Box::pin(writing)).await?
             }
-            _ => at_work.unless_cancelled(transfer.run(&mut session, batches)).await?,
+            _ => {
+                let writing = Box::pin(transfer.run(&mut session, batches));
+                at_work.unless_cancelled(writing).await?
+            }
         };
         session.give_back();
         Ok(summary)
@@ -278,13 +281,13 @@ impl SinkTable for PgSinkTable {
         let mut session = Session::open(&self.database).await?;
         let at_work = self.at_work(&session, cx);
         let publishing = beside.publish(&mut session, record, self.database.domain());
-        at_work.unless_cancelled(publishing).await?;
+        at_work.unless_cancelled(Box::pin(publishing)).await?;
         session.give_back();
         Ok(())
     }
 
     async fn restore(&self, object: &SetAside, cx: &RunContext) -> Result<()> {
-        cx.unless_cancelled(restore::restore(&self.database, object, cx)).await
+        cx.unless_cancelled(Box::pin(restore::restore(&self.database, object, cx))).await
     }
 
     async fn finish(&self, _plan: &LoadPlan, cx: &RunContext) -> Result<()> {

@@ -57,8 +57,6 @@ pub(super) fn read(answer: &RecordBatch, column: &Column) -> Result<Greatest> {
     };
     let is_double = double::is_double(&column.column_type);
     let values = double::values(answer.column(0), &column.name, is_double)?;
-    let mut found = Greatest::default();
-    found.value = values.into_iter().flatten().next();
-    (found.rows, found.nulls) = (*rows, *nulls);
-    Ok(found)
+    let value = values.into_iter().flatten().next();
+    Ok(Greatest { value, rows: *rows, nulls: *nulls })
 }
