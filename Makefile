@@ -3,8 +3,9 @@
 
 CARGO ?= cargo
 DENY_VERSION := 0.20.2
+FUZZ_VERSION := 0.13.2
 
-.PHONY: help check fmt lint doc test examples bench faults deny advisories demo core-is-small ci
+.PHONY: help check fmt lint doc test examples soak fuzz bench faults share-bench memory memory-small demo-small bench-small deny advisories demo core-is-small ci
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,8 +24,35 @@ doc: ## The documentation of the workspace, warnings are errors
 test: ## Every test
 	$(CARGO) test --workspace
 
-examples: ## Run each example
-	$(CARGO) build --workspace --examples
+soak: export SOAK_KILLS ?= 200
+soak: ## Kill the program at 200 random moments over the write modes; SOAK_SEED draws other ones
+	$(CARGO) test -p migrate-cli --test cli soak:: -- --nocapture
+
+# The fuzzer's own compiler; a stable one lets itself be used with RUSTC_BOOTSTRAP=1 and FUZZ_TOOLCHAIN=.
+FUZZ_TOOLCHAIN ?= +nightly
+FUZZ_SECONDS ?= 60
+FUZZ_TARGETS ?= cells config copy filter plan
+FUZZ := crates/migrate-fuzz
+
+fuzz: ## Look for inputs that break a promise, FUZZ_SECONDS for each of FUZZ_TARGETS; needs a nightly compiler
+	@command -v cargo-fuzz >/dev/null || $(CARGO) install --locked --debug cargo-fuzz@$(FUZZ_VERSION)
+	cp Cargo.lock $(FUZZ)/fuzz/Cargo.lock
+	set -e; for target in $(FUZZ_TARGETS); do \
+	  mkdir -p $(FUZZ)/fuzz/corpus/$$target; \
+	  $(CARGO) $(FUZZ_TOOLCHAIN) fuzz run --fuzz-dir $(FUZZ)/fuzz $$target \
+	    $(FUZZ)/fuzz/corpus/$$target $(FUZZ)/seeds/$$target -- \
+	    -max_total_time=$(FUZZ_SECONDS) -timeout=10 -max_len=4096; \
+	done
+
+# Everything as `cargo test` builds it: other choices have other features, and build most crates again.
+.PHONY: build-for-tests
+build-for-tests:
+	$(CARGO) build --workspace --all-targets
+
+demo-small: build-for-tests ## The demo as built for tests
+	$${CARGO_TARGET_DIR:-target}/debug/migrate demo
+
+examples: build-for-tests ## Run each example
 	set -e; for example in examples/*.rs; do \
 	  echo "-- $$example"; \
 	  name=$$(basename $$example .rs); \
@@ -45,6 +73,24 @@ faults: ## What 5 % of all requests failing costs: 2 million rows in 4,000 chunk
 	$(CARGO) build --release
 	$(CARGO) run --release -p migrate-bench --bin faults
 
+bench-small: build-for-tests ## All of these with few rows, as built for tests; nothing is held against its limit
+	set -e; built=$${CARGO_TARGET_DIR:-target}/debug; program="--program $$built/migrate"; \
+	$$built/migrate-bench $$program --rows 20000 --merged-rows 10000 --wide-rows 1000 --rounds 1 \
+	  --no-limits --skip resume; \
+	$$built/faults $$program --rows 20000 --limit 100; \
+	$$built/share $$program --chunks 60 --processes 3 --runs 1 --limit 100
+
+memory: ## The most memory the program takes: long and wide tables, cells of 8 and 16 MB
+	$(CARGO) build --release
+	$(CARGO) run --release -p migrate-bench --bin memory
+
+memory-small: build-for-tests ## The same with few rows, as built for tests
+	built=$${CARGO_TARGET_DIR:-target}/debug; $$built/memory --small --program $$built/migrate
+
+share-bench: ## Eight processes at one run of 2,000 chunks beside one process with eight workers
+	$(CARGO) build --release
+	$(CARGO) run --release -p migrate-bench --bin share
+
 deny: cargo-deny ## Licences, bans and sources of all dependencies
 	cargo-deny check bans licenses sources
 
@@ -53,7 +99,8 @@ advisories: cargo-deny ## Known vulnerabilities; needs the network
 
 .PHONY: cargo-deny
 cargo-deny:
-	@command -v cargo-deny >/dev/null || $(CARGO) install --locked --debug cargo-deny@$(DENY_VERSION)
+	@command -v cargo-deny >/dev/null || CARGO_PROFILE_DEV_DEBUG=none \
+	  $(CARGO) install --locked --debug cargo-deny@$(DENY_VERSION)
 
 core-is-small: ## migrate-core stays free of drivers and runtimes
 	@set -e; \

@@ -37,3 +37,36 @@ impl ChunkingStrategy for Calendar {
 fn main() -> std::process::ExitCode {
     migrate_cli::Cli::new().strategy::<Calendar>("calendar").run()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use migrate_core::Key;
+    use migrate_core::testkit::Testkit;
+    use migrate_core::testkit::chunking::StrategyFixture;
+
+    use super::*;
+
+    #[derive(Debug)]
+    struct ByDay;
+
+    impl StrategyFixture for ByDay {
+        fn strategy(&self) -> Arc<dyn ChunkingStrategy> {
+            Arc::new(Calendar { unit: CalendarUnit::Month })
+        }
+
+        fn keys(&self) -> Vec<Key> {
+            vec!["day".into()]
+        }
+
+        fn keeps_chunk_rows(&self) -> bool {
+            false
+        }
+    }
+
+    #[tokio::test]
+    async fn a_strategy_of_ones_own_keeps_every_rule() {
+        Testkit::new().strategy(|| async { Ok(ByDay) }).await.expect_kept();
+    }
+}

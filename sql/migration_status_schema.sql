@@ -303,4 +303,26 @@ order by t.table_id desc;
 
 insert into migration_status.schema_migrations (version, description, success, checksum, execution_time)
 values (2, 'rejected_rows', true, '\x9D336E440D8AF0AA2D9E1992548CFFE0C3F247C3E5A7F97F8C9A0B4ED94ED7569575341989392CB3938CA3F61539D5F5', 0);
+-- Work that a time budget (`--deadline`) has interrupted again and again will never fit into it.
+
+alter table migration_status.migration_work_items
+    add overrun_count integer not null default 0;
+comment on column migration_status.migration_work_items.overrun_count is
+    'Tries that had at least half of a time budget and were not done at its end.';
+
+-- Views may only grow at their end.
+create or replace view migration_status.migration_chunk_status as
+select t.run_id, t.source_name, t.source_database, t.source_schema, t.source_table,
+       t.target_schema, t.target_table, i.table_id, i.item_id as chunk_id, i.extent as chunk_range,
+       i.status, i.rows_inserted + i.rows_updated + i.rows_skipped as rows_copied,
+       i.rows_read, i.rows_inserted, i.rows_updated, i.rows_skipped, i.bytes_sent,
+       i.expected_rows, i.estimated_rows, i.started_at, i.completed_at, i.retry_count,
+       i.crash_count, i.not_before, i.lease_holder, i.lease_until, i.error_code, i.error_message,
+       i.rows_rejected, i.overrun_count
+from migration_status.migration_work_items i
+join migration_status.migration_table_status t using (table_id)
+where i.kind = 'chunk';
+
+insert into migration_status.schema_migrations (version, description, success, checksum, execution_time)
+values (3, 'overruns', true, '\x5A8652CC9C0BC27227E45577FDC5F6129488188E925AE106B1A2F8386312519BDAD63BEE8A29022F35E177ECB3D32508', 0);
 commit;

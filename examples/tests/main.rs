@@ -1,5 +1,12 @@
 //! Examples that need arguments, run as a user would run them.
 
+#[path = "../custom_sink.rs"]
+#[allow(dead_code, reason = "its main")]
+mod custom_sink;
+#[path = "../custom_strategy.rs"]
+#[allow(dead_code, reason = "its main")]
+mod custom_strategy;
+
 use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::sync::Arc;

@@ -9,35 +9,91 @@ use arrow::array::{
     Array, ArrayRef, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int32Array,
     Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
 };
+use migrate_core::{Column, ColumnType};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::Compression;
 use parquet::file::properties::WriterProperties;
 
+/// Rows of a row group.
 const GROUP_ROWS: u64 = 100_000;
 
 /// Columns of the target, in the order of the files.
-pub(crate) const COLUMNS: &str = "id bigint primary key, uuid text, code text, body text, \
+pub const COLUMNS: &str = "id bigint primary key, uuid text, code text, body text, \
     big numeric(38,4), whole numeric(19,0), price numeric(12,2), ratio double precision, \
     flag boolean, day date, at timestamp, zoned timestamptz, note text, quantity integer, \
     rate double precision, due date, seen timestamp, discount numeric(12,2), active boolean, \
     rank bigint";
 
+/// Columns of the wide file, of which every sixth is in the target.
+pub const WIDE_COLUMNS: usize = 250;
+
 /// Writes that many rows; another `version` changes every column but the key.
-pub(crate) fn write(path: &Path, rows: u64, version: u64) -> Result<(), Box<dyn Error>> {
+///
+/// # Errors
+///
+/// Those of the file system.
+pub fn write(path: &Path, rows: u64, version: u64) -> Result<(), Box<dyn Error>> {
+    write_by(path, rows, |rows| batch(rows, version))
+}
+
+/// Writes rows of [`WIDE_COLUMNS`] columns.
+///
+/// # Errors
+///
+/// Those of the file system.
+pub fn write_wide(path: &Path, rows: u64) -> Result<(), Box<dyn Error>> {
+    write_by(path, rows, wide_batch)
+}
+
+/// The columns of the wide table's target: 43 of those in the file.
+pub fn wide_target() -> String {
+    let types = ["bigint", "text", "numeric(12,2)"];
+    let column = |at: usize| format!("c{at} {}", types.get(at % 3).unwrap_or(&"text"));
+    (0..WIDE_COLUMNS)
+        .step_by(7)
+        .chain([1, 2, 3, 4, 5, 6, 8])
+        .map(column)
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+fn write_by(
+    path: &Path,
+    rows: u64,
+    batch: impl Fn(std::ops::Range<u64>) -> Result<RecordBatch, Box<dyn Error>>,
+) -> Result<(), Box<dyn Error>> {
     let properties = WriterProperties::builder()
         .set_compression(Compression::SNAPPY)
         .set_max_row_group_row_count(Some(usize::try_from(GROUP_ROWS)?))
         .build();
-    let first = batch(0..1, version)?;
+    let first = batch(0..1)?;
     let mut writer = ArrowWriter::try_new(File::create(path)?, first.schema(), Some(properties))?;
     let mut start = 0;
     while start < rows {
         let end = rows.min(start + GROUP_ROWS);
-        writer.write(&batch(start..end, version)?)?;
+        writer.write(&batch(start..end)?)?;
         start = end;
     }
     writer.close()?;
     Ok(())
+}
+
+fn wide_batch(rows: std::ops::Range<u64>) -> Result<RecordBatch, Box<dyn Error>> {
+    let columns = (0..WIDE_COLUMNS).map(|at| {
+        let column = u64::try_from(at).unwrap_or_default();
+        let numbers = rows.clone().map(move |row| (mixed(row, column, 1) >> 24).cast_signed());
+        let array: ArrayRef = match at % 3 {
+            0 => Arc::new(Int64Array::from_iter_values(numbers)),
+            1 => Arc::new(StringArray::from_iter_values(numbers.map(|n| format!("{n:x}")))),
+            _ => {
+                let cents = numbers.map(|n| i128::from(n % 1_000_000_000));
+                let array = Decimal128Array::from_iter_values(cents);
+                Arc::new(array.with_precision_and_scale(12, 2)?)
+            }
+        };
+        Ok((format!("c{at}"), array))
+    });
+    Ok(RecordBatch::try_from_iter(columns.collect::<Result<Vec<_>, Box<dyn Error>>>()?)?)
 }
 
 /// A number that looks random and is the same each time (splitmix64).
@@ -53,7 +109,42 @@ fn of<A: Array + FromIterator<T> + 'static, T>(values: impl Iterator<Item = T>) 
     Arc::new(values.collect::<A>())
 }
 
-fn batch(rows: std::ops::Range<u64>, version: u64) -> Result<RecordBatch, Box<dyn Error>> {
+/// The columns of a [`batch`] as a source describes them.
+pub fn columns() -> Vec<Column> {
+    let number = |precision, scale| ColumnType::Number { precision, scale };
+    let text = || ColumnType::Text { max_chars: None };
+    let (at, zoned) = (ColumnType::Timestamp { scale: 6 }, ColumnType::Instant { scale: 6 });
+    let columns = [
+        ("id", ColumnType::Int64),
+        ("uuid", text()),
+        ("code", text()),
+        ("body", text()),
+        ("big", number(38, 4)),
+        ("whole", number(19, 0)),
+        ("price", number(12, 2)),
+        ("ratio", ColumnType::Float64),
+        ("flag", ColumnType::Boolean),
+        ("day", ColumnType::Date),
+        ("at", at.clone()),
+        ("zoned", zoned),
+        ("note", text()),
+        ("quantity", ColumnType::Int32),
+        ("rate", ColumnType::Float64),
+        ("due", ColumnType::Date),
+        ("seen", at),
+        ("discount", number(12, 2)),
+        ("active", ColumnType::Boolean),
+        ("rank", ColumnType::Int64),
+    ];
+    columns.map(|(name, column_type)| Column::new(name, column_type, "")).into()
+}
+
+/// Some rows.
+///
+/// # Errors
+///
+/// Those of Arrow; for these columns there are none.
+pub fn batch(rows: std::ops::Range<u64>, version: u64) -> Result<RecordBatch, Box<dyn Error>> {
     let number = |column: u64, below: u64| {
         rows.clone().map(move |row| mixed(row, column, version) % below).map(u64::cast_signed)
     };

@@ -8,10 +8,13 @@ use std::time::{Duration, Instant};
 
 /// What one run of a program cost.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Cost {
-    pub(crate) wall: Duration,
-    pub(crate) cpu: Duration,
-    pub(crate) peak_mib: u64,
+pub struct Cost {
+    /// From its start to its end.
+    pub wall: Duration,
+    /// Of its user and of the system for it.
+    pub cpu: Duration,
+    /// The most that was resident, in MiB.
+    pub peak_mib: u64,
 }
 
 /// Clock ticks per second in `/proc`; 100 on every Linux since 2.6.
@@ -22,7 +25,7 @@ const TICKS: u32 = 100;
 /// # Errors
 ///
 /// When it fails, with what it said on stderr.
-pub(crate) fn measure(command: &mut Command) -> Result<Cost, Box<dyn Error>> {
+pub fn measure(command: &mut Command) -> Result<Cost, Box<dyn Error>> {
     let errors = tempfile::NamedTempFile::new()?;
     let started = Instant::now();
     let mut child =
@@ -62,7 +65,7 @@ fn look(pid: u32, cost: &mut Cost) {
 }
 
 /// The run with the median wall time.
-pub(crate) fn median(mut costs: Vec<Cost>) -> Cost {
+pub fn median(mut costs: Vec<Cost>) -> Cost {
     costs.sort_by_key(|cost| cost.wall);
     costs.get(costs.len() / 2).copied().unwrap_or_default()
 }

@@ -4,12 +4,12 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use migrate_bench::data;
 use postgres_sandbox::{Installation, Search, Server, ServerOptions};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::data;
-use crate::measure::{Cost, measure};
+use migrate_bench::measure::{Cost, measure};
 
 /// A server with settings as in production, and a folder.
 pub(crate) struct Stage {
@@ -20,9 +20,7 @@ pub(crate) struct Stage {
 
 impl Stage {
     pub(crate) fn set(program: &Path) -> Result<Self, Box<dyn Error>> {
-        let program = program.canonicalize().map_err(|cause| {
-            format!("{}: {cause}; fix: cargo build --release", program.display())
-        })?;
+        let program = migrate_bench::built(program)?;
         let installation = Installation::find(&Search::new())?;
         let options = ServerOptions::new()
             .durable(true)
@@ -34,19 +32,20 @@ impl Stage {
         Ok(Self { program, server, folder: TempDir::with_prefix("migrate-bench-")? })
     }
 
-    /// Machine, server and commit.
-    pub(crate) fn header(&self) -> String {
-        let cores = std::thread::available_parallelism().map_or(0, usize::from);
-        let commit = Command::new("git").args(["describe", "--always", "--dirty"]).output();
-        let commit = commit.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
-        format!(
-            "{cores} cores, PostgreSQL {}, commit {}",
-            self.server.installation().version(),
-            commit.unwrap_or_default()
-        )
+    /// Of the server.
+    pub(crate) fn version(&self) -> String {
+        self.server.installation().version().to_string()
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    /// The keys of `postgres` in a configuration.
+    pub(crate) fn address(&self) -> Value {
+        json!({
+            "host": self.server.host(), "port": self.server.port(), "user": self.server.user(),
+        })
+    }
+
+    /// A file of this name.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
@@ -77,8 +76,13 @@ impl Stage {
         Ok(String::from_utf8(output.stdout)?.trim().to_owned())
     }
 
-    pub(crate) fn create(&self, table: &str) -> Result<(), Box<dyn Error>> {
-        self.sql(&format!("create table {table} ({})", data::COLUMNS))
+    /// Asks a query that has one answer.
+    pub(crate) fn expect(&self, query: &str, wanted: &str) -> Result<(), Box<dyn Error>> {
+        let value = self.value(query)?;
+        if value == wanted {
+            return Ok(());
+        }
+        Err(format!("{query}: {value} instead of {wanted}").into())
     }
 
     /// Makes the Parquet file of a table.
@@ -91,62 +95,74 @@ impl Stage {
         self.psql(&format!("\\copy {table} to '{table}.bin' (format binary)")).map(|_cost| ())
     }
 
-    pub(crate) fn configure(&self, table: &str, keys: Value) -> Result<PathBuf, Box<dyn Error>> {
+    /// A configuration of one table with these keys, from its file.
+    pub(crate) fn configure(&self, table: &str, keys: &Value) -> Result<PathBuf, Box<dyn Error>> {
         self.configure_as(table, table, keys)
     }
 
-    /// A configuration of one table with these keys.
+    /// A configuration of one table with these keys, from a file of another name.
     pub(crate) fn configure_as(
         &self,
         file: &str,
         target: &str,
-        mut keys: Value,
+        keys: &Value,
     ) -> Result<PathBuf, Box<dyn Error>> {
-        if let Some(keys) = keys.as_object_mut() {
-            keys.insert("source".into(), json!(format!("{file}.parquet")));
-            keys.insert("target".into(), json!(target));
-        }
+        self.configure_all(&format!("{file}-{target}"), &[(file.into(), target.into())], keys)
+    }
+
+    /// A configuration of several tables, from files; all with these keys.
+    pub(crate) fn configure_all(
+        &self,
+        name: &str,
+        tables: &[(String, String)],
+        keys: &Value,
+    ) -> Result<PathBuf, Box<dyn Error>> {
+        let tables: Vec<Value> = tables
+            .iter()
+            .map(|(file, target)| {
+                let mut keys = keys.clone();
+                if let Some(keys) = keys.as_object_mut() {
+                    keys.insert("source".into(), json!(format!("{file}.parquet")));
+                    keys.insert("target".into(), json!(target));
+                }
+                keys
+            })
+            .collect();
         let config = json!({
-            "postgres": {
-                "host": self.server.host(), "port": self.server.port(), "user": self.server.user(),
-            },
+            "postgres": self.address(),
             "sources": [{
                 "source_name": "bench", "type": "parquet", "path": self.folder.path(),
-                "target_pg_database": "postgres", "target_pg_schema": "public", "tables": [keys],
+                "target_pg_database": "postgres", "target_pg_schema": "public", "tables": tables,
             }],
         });
-        let path = self.path(&format!("{file}-{target}.json"));
+        self.keep_config(name, &config)
+    }
+
+    /// Writes a configuration.
+    pub(crate) fn keep_config(
+        &self,
+        name: &str,
+        config: &Value,
+    ) -> Result<PathBuf, Box<dyn Error>> {
+        let path = self.path(&format!("{name}.json"));
         std::fs::write(&path, config.to_string())?;
         Ok(path)
     }
 
+    /// The program with these arguments.
+    pub(crate) fn program(&self, arguments: &[&str]) -> Command {
+        let mut program = Command::new(&self.program);
+        program.current_dir(self.folder.path()).args(arguments);
+        program
+    }
+
+    /// Moves what the configuration says, from the beginning.
     pub(crate) fn migrate(&self, config: &Path) -> Result<Cost, Box<dyn Error>> {
-        measure(Command::new(&self.program).arg("--config").arg(config).arg("--no-resume"))
+        measure(self.program(&["--no-resume", "--config"]).arg(config))
     }
 
     pub(crate) fn clear(self) -> Result<(), Box<dyn Error>> {
         self.server.stop()?;
         Ok(())
     }
-}
-
-/// The statements of an upsert, as somebody would type them.
-pub(crate) fn merge_script(target: &str, file: &str) -> String {
-    let names = data::COLUMNS.split(", ").filter_map(|column| column.split(' ').next());
-    let others: Vec<&str> = names.filter(|name| *name != "id").collect();
-    let each =
-        |of: &str| others.iter().map(|name| format!("{of}.{name}")).collect::<Vec<_>>().join(", ");
-    let set: Vec<_> = others.iter().map(|name| format!("{name} = excluded.{name}")).collect();
-    format!(
-        "begin\n\
-         set local work_mem = '64MB'\n\
-         create temporary table staged on commit delete rows as table {target} with no data\n\
-         \\copy staged from '{file}.bin' (format binary)\n\
-         insert into {target} as t select * from staged order by id on conflict (id) do update \
-         set {} where row({})::record *<> row({})::record\n\
-         commit",
-        set.join(", "),
-        each("t"),
-        each("excluded"),
-    )
 }

@@ -3,6 +3,7 @@
 #![expect(clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
 
 mod choosing;
+mod conformance;
 mod coverage;
 mod nesting;
 mod sizes;

@@ -116,8 +116,8 @@ impl SourceTable for Counting {
         self.inner.pushdown(predicate)
     }
 
-    fn scan_memory_bytes(&self) -> u64 {
-        self.inner.scan_memory_bytes()
+    fn scan_memory_bytes(&self, request: &ScanRequest) -> u64 {
+        self.inner.scan_memory_bytes(request)
     }
 
     async fn count(&self, filter: &Predicate) -> Result<u64> {

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser;
-use migrate_core::{ChunkingStrategy, Error, ErrorKind, Result, RunContext};
+use migrate_core::{ChunkingStrategy, Deadline, Error, ErrorKind, Result, RunContext};
 use migrate_engine::assembly::Registry;
 use serde::de::DeserializeOwned;
 
@@ -60,7 +60,8 @@ impl Cli {
     }
 
     async fn execute(self, arguments: Arguments) -> Exit {
-        let cx = RunContext::new().with_observer(Arc::new(Narrator::default()));
+        let mut cx = RunContext::new().with_observer(Arc::new(Narrator::default()));
+        cx.deadline = arguments.run.deadline.map(Deadline::within);
         let stop = signal::second_signal(cx.cancel.clone());
         tokio::select! {
             biased; // The first poll catches the signals before anything begins.
@@ -71,6 +72,7 @@ impl Cli {
 
     async fn command(self, arguments: Arguments, cx: &RunContext) -> Result<Exit> {
         let Arguments { common, run, command } = arguments;
+        run.fit(command.as_ref())?;
         let invocation = Invocation { common, run, registry: self.registry };
         match command {
             Some(Command::Ddl) => command::ddl(&invocation, cx).await,
@@ -79,6 +81,7 @@ impl Cli {
             Some(Command::RetryRejects(retry)) => {
                 command::retry_rejects(&invocation, &retry, cx).await
             }
+            Some(Command::Worker(worker)) => command::worker(&invocation, &worker, cx).await,
             Some(Command::Plan(plan)) => command::plan(&invocation, &plan, cx).await,
             #[cfg(feature = "demo")]
             Some(Command::Demo(demo)) => command::demo(&invocation, &demo, cx).await,

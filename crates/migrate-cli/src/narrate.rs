@@ -70,6 +70,13 @@ impl Observer for Narrator {
                 let tables = count(*table_count as u64, "table");
                 info!("{verb} run {run}: {tables}, {}", count(*worker_count as u64, "worker"));
             }
+            Event::RunJoined { run, table_count, worker_count } => {
+                let tables = count(*table_count as u64, "table");
+                info!(
+                    "Helping with run {run}: {tables}, {}",
+                    count(*worker_count as u64, "worker")
+                );
+            }
             Event::Noted { table, note } => info!("[{}] {note}", table.name),
             Event::TablePlanned { table, strategy, chunk_count, estimated_rows } => {
                 self.planned(table, *chunk_count);

@@ -52,6 +52,18 @@ async fn killed_in_mid_copy_the_same_command_goes_on() {
 }
 
 #[tokio::test]
+async fn killed_when_only_the_run_is_to_be_closed_nothing_begins_anew() {
+    let world = World::new(Double::builder().table(orders(2000)), ORDERS).await;
+    world.write_config(&world.config(&orders_in_chunks()));
+    world.killed_before("migration_runs", "new.status = 'completed'").await;
+    let again = world.run(&[]).await;
+    assert_eq!(again.code, Some(0), "{}", again.stderr);
+    holds_exactly_the_source(&world).await;
+    let runs = "select string_agg(status, ' ') from migration_status.migration_runs";
+    assert_eq!(world.text(runs).await.as_deref(), Some("completed"));
+}
+
+#[tokio::test]
 async fn an_interrupted_run_pauses_and_the_same_command_goes_on() {
     let world = slow().await;
     for name in ["INT", "TERM"] {

@@ -83,6 +83,49 @@ async fn ddl_is_printed_and_runs_and_if_missing_runs_it() {
     assert_eq!(world.text(comment).await.as_deref(), Some("It's people; drop table people"));
 }
 
+/// Without a primary key in the source, rows are known by what the configuration says.
+#[tokio::test]
+async fn a_created_table_has_the_key_by_which_rows_are_merged() {
+    let visits = || {
+        Table::new("DB.PUBLIC.VISITS")
+            .required_column("ID", Type::number(9, 0))
+            .column("PLACE", Type::varchar_of(9))
+            .column("SEEN", Type::timestamp_ntz(6))
+    };
+    let row = |place: &str, seen: &str| [Value::from(1), Value::from(place), Value::lit(seen)];
+    for (keys, clause, rows) in [
+        (json!(["id"]), "primary key (\"id\")", 1),
+        (json!(["PLACE", "id"]), "unique (\"PLACE\", \"id\")", 2),
+    ] {
+        let first = [row("here", "2024-01-01 00:00:00")];
+        let world = World::new(Double::builder().table(visits().rows(first)), "select 1").await;
+        world.write_config(&world.config(&json!([{
+            "source": "VISITS", "target": "visits", "column_mapping": {"ID": "id"},
+            "uniqueness_columns": keys, "create_table": "if_missing",
+            "source_watermark": "SEEN", "target_watermark": "SEEN",
+        }])));
+        let ddl = world.run(&["ddl"]).await;
+        assert!(ddl.stdout.contains(clause), "{}", ddl.stdout);
+        let planned = world.run(&["plan"]).await;
+        assert_eq!(planned.code, Some(0), "{}{}", planned.stdout, planned.stderr);
+        let ended = world.run(&[]).await;
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        let later = [row("there", "2024-01-02 00:00:00")];
+        world.double.insert("DB.PUBLIC.VISITS", later).expect("inserts");
+        let ended = world.run(&[]).await;
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        assert_eq!(world.count("visits").await, rows, "{clause}");
+        assert_eq!(world.count("visits where \"PLACE\" = 'there'").await, 1);
+    }
+    let world = World::new(Double::builder().table(visits()), "select 1").await;
+    world.write_config(&world.config(&json!([
+        {"source": "VISITS", "target": "visits", "uniqueness_columns": ["id"]},
+    ])));
+    let ended = world.run(&["ddl"]).await;
+    assert_eq!(ended.code, Some(1));
+    assert!(ended.stderr.contains("did you mean \"ID\""), "{}", ended.stderr);
+}
+
 #[tokio::test]
 async fn only_mapped_columns_are_read_and_others_are_listed_once() {
     let world = World::new(

@@ -202,6 +202,35 @@ async fn the_target_may_be_trusted_and_an_emptied_one_is_filled_again() {
     assert_eq!(notes(&world).await, "a b", "an emptied table is not a loaded one");
 }
 
+/// What the target holds may have been rounded up, so that rows below it are not known to be loaded.
+#[tokio::test]
+async fn a_target_of_fewer_digits_hides_no_row_below_its_maximum() {
+    for policy in ["round", "truncate"] {
+        let mut trusting = table();
+        trusting["watermark_low"] = json!("target");
+        trusting["on_fraction"] = json!(policy);
+        let first = (1, Some("2024-01-01 10:11:12.1234566"), "a");
+        let world = world(Type::timestamp_ltz(9), &[first], TARGET, &trusting).await;
+        run(&world).await;
+        let later = [
+            (2, Some("2024-01-01 10:11:12.1234566"), "tie"),
+            (3, Some("2024-01-01 10:11:12.1234569"), "c"),
+        ];
+        world.double.insert("DB.PUBLIC.EVENTS", later.map(row)).expect("inserts");
+        world.killed_before_recording("new.kind = 'chunk'").await;
+        run(&world).await;
+        assert_eq!(notes(&world).await, "a tie c", "{policy}");
+    }
+    let mut appending = without_keys();
+    appending["watermark_low"] = json!("target");
+    let world = world(Type::timestamp_ltz(9), &[(1, DAY_1, "a")], TARGET, &appending).await;
+    run(&world).await;
+    let refused = world.run(&[]).await;
+    assert_eq!(refused.code, Some(1), "{}", refused.stderr);
+    assert!(refused.stderr.contains("fewer digits"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("fix: set \"uniqueness_columns\""), "{}", refused.stderr);
+}
+
 #[tokio::test]
 async fn a_run_that_failed_moves_no_bound() {
     let rows: Vec<Event> =

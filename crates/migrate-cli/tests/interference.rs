@@ -102,13 +102,15 @@ async fn an_index_build_that_somebody_cancels_is_begun_again() {
     let child =
         match world.text("select count(*)::text from pg_indexes where indexname = 'by_name'").await
         {
-            Some(count) if count == "0" => until(&world, child, &waits("create index")).await,
+            Some(count) if count == "0" => {
+                until(&world, child, &waits("/* brings back index by_name")).await
+            }
             // The build was faster than the lock: nothing is left to cancel.
             _ => child,
         };
     world
         .execute(&format!(
-            "select pg_cancel_backend(pid) from {OURS} and query ilike 'create index%'"
+            "select pg_cancel_backend(pid) from {OURS} and query ilike '%create index%'"
         ))
         .await;
     drop(writer);

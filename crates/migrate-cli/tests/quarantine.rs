@@ -170,13 +170,13 @@ async fn killed_at_any_time_the_same_command_sets_aside_the_same_rows_once() {
     for (tables, done) in modes().into_iter().zip([1, 3, 5, 8]) {
         let world = world(&tables).await;
         world.double.knobs().set_latency(RequestKind::Chunk, Duration::from_millis(60));
-        let mut child = world.start(&[]);
-        world.until("to_regclass('migration_status.rejected_rows') is not null").await;
+        let is_there = "to_regclass('migration_status.rejected_rows') is not null";
+        let child = world.until_with(world.start(&[]), is_there).await;
         let some = format!(
             "(select count(*) >= {done} from migration_status.migration_chunk_status \
              where status = 'completed')"
         );
-        world.until(&some).await;
+        let mut child = world.until_with(child, &some).await;
         child.kill().await.expect("kill -9");
         let again = world.run(&[]).await;
         assert_eq!(again.code, Some(7), "{}", again.stderr);

@@ -118,6 +118,37 @@ async fn a_failed_chunk_publishes_nothing() {
     assert_eq!(world.count("items").await, 300);
 }
 
+/// Another process has opened a failed chunk again since this one found all of them settled.
+#[tokio::test]
+async fn rows_are_not_shown_while_a_chunk_is_missing() {
+    let fails = "update migration_status.migration_work_items \
+                 set status = 'failed', error_message = 'no such chunk' \
+                 where table_id = new.table_id and kind = 'chunk' and item_id = ( \
+                     select max(item_id) from migration_status.migration_work_items \
+                     where table_id = new.table_id and kind = 'chunk');";
+    for (change, failed, told) in
+        [(fails, 1, "no such chunk"), ("", 0, "chunks are committed, yet none is left")]
+    {
+        let world = world(source((1..=800).map(|k| (k, "new", k))), TARGET).await;
+        let lacks = format!(
+            "begin {change} \
+             update migration_status.migration_table_status \
+             set completed_chunks = total_chunks - 1, failed_chunks = {failed} \
+             where table_id = new.table_id; \
+             return null; end"
+        );
+        let claimed = "new.kind = 'publish' and new.status = 'in_progress'";
+        world.after("migration_work_items", claimed, &lacks).await;
+        let ended = world.run(&[]).await;
+        assert_eq!(ended.code, Some(1), "{told}: {}", ended.stderr);
+        let said = format!("{}{}", ended.stdout, ended.stderr);
+        assert!(said.contains(told), "{told}: {said}");
+        assert_eq!(world.count("items where v = 'old'").await, 500, "{told}: as they were");
+        let steps = "migration_status.migration_work_items where kind = 'publish'";
+        assert_eq!(world.count(&format!("{steps} and status = 'pending'")).await, 1, "{told}");
+    }
+}
+
 #[tokio::test]
 async fn a_foreign_key_that_would_follow_is_refused_in_the_plan() {
     let world = world(source((1..=10).map(|k| (k, "new", k))), TARGET).await;

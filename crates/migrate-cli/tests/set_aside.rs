@@ -136,9 +136,9 @@ async fn one_that_cannot_come_back_keeps_no_other_away() {
     let world = world(&tables(|_| {})).await;
     let before = world.schema().await;
     // The line loses its order while the key is away.
-    let mut child = world.start(&[]);
-    world.until(&format!("to_regclass('{ITEMS}') is not null")).await;
-    world.until(&half_loaded()).await;
+    let is_there = format!("to_regclass('{ITEMS}') is not null");
+    let child = world.until_with(world.start(&[]), &is_there).await;
+    let mut child = world.until_with(child, &half_loaded()).await;
     world.execute("insert into lines values (2, 'nowhere')").await;
     let ended = child.wait().await.expect("ends");
     assert_eq!(ended.code(), Some(1));
@@ -173,7 +173,9 @@ async fn indexes_are_built_side_by_side_and_a_build_outlives_its_client() {
         )
         .await;
     let before = world.schema().await;
-    let building = "(select count(*) >= 2 from pg_stat_progress_create_index)";
+    // The view shows the builds of every database of the server.
+    let building = "(select count(*) >= 2 from pg_stat_progress_create_index \
+                         where datname = current_database())";
     killed_when(&world, building).await;
     finished(&world, &[]).await;
     assert_eq!(world.schema().await, before);
@@ -185,9 +187,9 @@ async fn indexes_are_built_side_by_side_and_a_build_outlives_its_client() {
 async fn a_live_run_is_left_alone() {
     let world = world(&tables(|_| {})).await;
     let before = world.schema().await;
-    let mut child = world.start(&[]);
-    world.until(&format!("to_regclass('{ITEMS}') is not null")).await;
-    world.until(&half_loaded()).await;
+    let is_there = format!("to_regclass('{ITEMS}') is not null");
+    let child = world.until_with(world.start(&[]), &is_there).await;
+    let mut child = world.until_with(child, &half_loaded()).await;
     let repair = world.run(&["repair"]).await;
     assert_eq!(repair.code, Some(1), "{}", repair.stdout);
     assert!(repair.stdout.contains("A run is at work"), "{}", repair.stdout);

@@ -16,6 +16,12 @@ use snowflake_double::{Double, DoubleBuilder, Table, Type, User, Value};
 use tempfile::TempDir;
 use tokio::io::AsyncReadExt;
 use tokio::process::{Child, Command};
+use tokio::task::JoinSet;
+
+/// Somebody is at a [gate](World::gate).
+pub(crate) const WAITS_AT_GATE: &str = "exists (select from pg_locks \
+    where locktype = 'advisory' and not granted \
+      and database = (select oid from pg_database where datname = current_database()))";
 
 pub(crate) const PASSWORD: &str = "canary-4711";
 
@@ -26,6 +32,12 @@ pub(crate) struct World {
     connected: Database,
     pool: PgPool,
     database: TestDatabase,
+}
+
+/// Where the program waits before it changes the ledger.
+pub(crate) struct Gate {
+    table: String,
+    holder: PgConnection,
 }
 
 /// What the program said and how it ended.
@@ -123,45 +135,107 @@ impl World {
         connection
     }
 
+    /// The only session of this world, which is over then: what it sees of others is not the test's.
+    pub(crate) async fn alone(&self) -> PgConnection {
+        self.pool.close().await;
+        self.hold("select").await
+    }
+
     pub(crate) async fn count(&self, table: &str) -> u64 {
         let count = self.text(&format!("select count(*)::text from {table}")).await;
         count.and_then(|text| text.parse().ok()).expect("a count")
     }
 
-    /// Starts the program and kills it while it waits to record a step as done: `step` is a condition
-    /// on the row `new` of the step.
-    pub(crate) async fn killed_before_recording(&self, step: &str) {
+    /// Lets whoever records a step as done wait: `step` is a condition on the row `new` of the step.
+    /// [`open`](Self::open) takes the gate away.
+    pub(crate) async fn gate(&self, step: &str) -> Gate {
+        let done = format!("new.status = 'completed' and old.status <> 'completed' and {step}");
+        self.gate_before("migration_work_items", &done).await
+    }
+
+    /// The same before a change of another table of the ledger, under a condition on `old` and `new`.
+    async fn gate_before(&self, table: &str, change: &str) -> Gate {
         PgStatusStore::new(self.connected.clone()).install().await.expect("installs");
         self.execute(
             "create or replace function migration_status.wait() returns trigger language plpgsql as \
              'begin perform pg_advisory_xact_lock(4711); return new; end'",
         )
         .await;
-        let items = "migration_status.migration_work_items";
         self.execute(&format!(
-            "create trigger wait before update on {items} for each row \
-             when (new.status = 'completed' and old.status <> 'completed' and {step}) \
-             execute function migration_status.wait()"
+            "create trigger wait before update on migration_status.{table} for each row \
+             when ({change}) execute function migration_status.wait()"
         ))
         .await;
-        let gate = self.hold("begin; select pg_advisory_xact_lock(4711)").await;
+        let holder = self.hold("begin; select pg_advisory_xact_lock(4711)").await;
+        Gate { table: table.to_owned(), holder }
+    }
+
+    /// Runs a body in PL/pgSQL after every update of a table of the ledger that a condition on `old`
+    /// and `new` holds for.
+    pub(crate) async fn after(&self, table: &str, change: &str, body: &str) {
+        PgStatusStore::new(self.connected.clone()).install().await.expect("installs");
+        self.execute(&format!(
+            "create function migration_status.interfere() returns trigger language plpgsql as \
+             $body${body}$body$"
+        ))
+        .await;
+        self.execute(&format!(
+            "create trigger interfere after update on migration_status.{table} for each row \
+             when ({change}) execute function migration_status.interfere()"
+        ))
+        .await;
+    }
+
+    pub(crate) async fn open(&self, gate: Gate) {
+        drop(gate.holder);
+        self.execute(&format!("drop trigger wait on migration_status.{}", gate.table)).await;
+    }
+
+    /// Starts the program and kills it while it waits to record a step as done: `step` is a condition
+    /// on the row `new` of the step.
+    pub(crate) async fn killed_before_recording(&self, step: &str) {
+        let gate = self.gate(step).await;
+        self.killed_at(gate).await;
+    }
+
+    /// The same before a change of another table of the ledger, under a condition on `old` and `new`.
+    pub(crate) async fn killed_before(&self, table: &str, change: &str) {
+        let gate = self.gate_before(table, change).await;
+        self.killed_at(gate).await;
+    }
+
+    async fn killed_at(&self, gate: Gate) {
         let mut child = self.start(&[]);
-        let waits = "exists (select from pg_locks where locktype = 'advisory' and not granted \
-                     and database = (select oid from pg_database where datname = current_database()))";
         tokio::select! {
-            () = self.until(waits) => {}
-            ended = child.wait() => panic!("it ended before {step}: {ended:?}"),
+            () = self.until(WAITS_AT_GATE) => {}
+            ended = child.wait() => panic!("it ended before the gate: {ended:?}"),
         }
         child.kill().await.expect("kill -9");
-        drop(gate);
-        self.execute(&format!("drop trigger wait on {items}")).await;
+        self.open(gate).await;
+    }
+
+    /// A session of somebody else that runs a statement which does not end.
+    pub(crate) async fn session_running(&self, sql: &str) -> JoinSet<()> {
+        let mut connection = PgConnection::connect(self.database.url()).await.expect("connects");
+        let sql = sql.to_owned();
+        let mut running = JoinSet::new();
+        running.spawn(async move {
+            let ended = made_up(&sql).execute(&mut connection).await;
+            assert!(ended.is_ok(), "{ended:?}");
+        });
+        running
     }
 
     /// The schema of everything but the status tables, as `pg_dump` tells it.
     pub(crate) async fn schema(&self) -> String {
+        self.dump(&["--schema-only", "--exclude-schema=migration_status"]).await
+    }
+
+    /// What `pg_dump` says of the database.
+    pub(crate) async fn dump(&self, arguments: &[&str]) -> String {
         let installed = Installation::find(&Search::new()).expect("a PostgreSQL");
         let dump = Command::new(installed.bin("pg_dump").expect("pg_dump"))
-            .args(["--schema-only", "--exclude-schema=migration_status"])
+            .args(arguments)
             .arg(format!("--dbname={}", self.database.url()))
             .output();
         let dump = dump.await.expect("pg_dump runs");
@@ -188,7 +262,18 @@ impl World {
 
     /// Waits until a condition on the database holds.
     pub(crate) async fn until(&self, sql: &str) {
-        while self.text(&format!("select ({sql})::text")).await.as_deref() != Some("true") {
+        const DEADLOCK: &str = "40P01";
+        let sql = format!("select ({sql})");
+        loop {
+            match made_up(&sql).fetch_one(&self.pool).await {
+                Ok(row) if row.try_get::<Option<bool>, _>(0).expect(&sql) == Some(true) => return,
+                Ok(_) => {}
+                // Somebody changes the views that are looked at; the next look sees them.
+                Err(cause) => {
+                    let state = migrate_postgres::sqlstate(&cause);
+                    assert_eq!(state.as_deref(), Some(DEADLOCK), "{sql}: {cause}");
+                }
+            }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }

@@ -229,8 +229,8 @@ async fn every_bit_of_a_double_arrives_also_where_it_is_the_key() {
 async fn the_torture_table_is_refused_where_it_does_not_fit() {
     let world = World::new(
         Double::builder().table(torture()),
-        "create table impossible (\"ID\" bigint, \"BIG\" boolean, \"D\" timestamptz, \"BIN\" text, \"TM\" date); \
-         create table lossy (\"ID\" bigint, \"NTZ\" timestamptz); \
+        "create table impossible (\"ID\" bigint, \"BIG\" boolean, \"D\" uuid, \"BIN\" text, \"TM\" date); \
+         create table lossy (\"ID\" bigint, \"NTZ\" timestamptz, \"D\" timestamptz); \
          create table narrow (\"ID\" bigint, \"BIG\" bigint); \
          create table exact (\"ID\" bigint, \"NTZ\" timestamp)",
     )
@@ -249,7 +249,9 @@ async fn the_torture_table_is_refused_where_it_does_not_fit() {
     let ended = attempt("lossy", "fidelity", "strict").await;
     assert_eq!(ended.code, Some(1));
     assert!(
-        ended.stderr.contains("taken for UTC") && ended.stderr.contains("\"warn\""),
+        ["taken for UTC", "first moment in UTC", "\"warn\""]
+            .iter()
+            .all(|said| ended.stderr.contains(said)),
         "{}",
         ended.stderr
     );

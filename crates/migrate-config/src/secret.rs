@@ -82,6 +82,15 @@ pub(crate) fn is_secret_key(key: &str) -> bool {
     MARKS.iter().any(|mark| plain.contains(mark))
 }
 
+/// Whether a text names somebody with a password, as addresses can: `postgres://me:secret@host/db`,
+/// `me:secret@host`. Such a text is not shown, at whatever key it stands.
+pub(crate) fn holds_login(text: &str) -> bool {
+    text.split_whitespace().filter_map(|word| word.rsplit_once('@')).any(|(before, _)| {
+        let (_, login) = before.split_once("://").unwrap_or(("", before));
+        login.contains(':')
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -91,6 +100,18 @@ mod tests {
         let secret = Secret::from("canary");
         assert_eq!(format!("{:?}", Some(&secret)), "Some(***)");
         assert_eq!(serde_json::to_string(&secret).expect("serializes"), "\"***\"");
+    }
+
+    #[test]
+    fn logins_are_known_by_their_form() {
+        let known = ["postgres://me:x@h/d", "me:x@h", "see https://u:p@ss@host/x", "a://:x@h"];
+        for text in known {
+            assert!(holds_login(text), "{text}");
+        }
+        for text in ["me@example.com", "postgres://me@h:5432/d", "h:5432", "https://h/x", "a: b@c"]
+        {
+            assert!(!holds_login(text), "{text}");
+        }
     }
 
     #[test]

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Int32Array, Int64Array, RecordBatch, StructArray};
+use arrow::array::{
+    Array, ArrayRef, AsArray, Int32Array, Int64Array, RecordBatch, RecordBatchOptions, StructArray,
+};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, SchemaRef, TimeUnit, TimestampNanosecondType};
 
@@ -35,7 +37,9 @@ pub fn to_arrow_form(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBa
             to_type(array, field.data_type()).map_err(|error| error.with("column", field.name()))
         })
         .collect::<Result<Vec<_>>>()?;
-    RecordBatch::try_new(Arc::clone(schema), columns).map_err(|cause| {
+    // A batch without columns has rows all the same.
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options).map_err(|cause| {
         Error::new(ErrorKind::SchemaMismatch, "A batch does not fit the table's columns")
             .with_hint("the table may have changed while it was read; run again")
             .with_source(cause)

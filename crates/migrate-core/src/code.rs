@@ -98,6 +98,8 @@ codes! {
     TARGET_NOT_EMPTY = "target_not_empty", Conflict;
     /// Another run is alive on the same target table.
     TARGET_BUSY = "target_busy", Conflict;
+    /// A process wants to join a run whose tables are not the ones of its configuration.
+    JOB_DIFFERS = "job_differs", Config;
     /// Other tables reference a table that is to be truncated.
     TRUNCATE_REFERENCED = "truncate_referenced", Conflict;
     /// The server says that its files are damaged.

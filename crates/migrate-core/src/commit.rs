@@ -16,6 +16,14 @@ pub trait CommitRecord: fmt::Debug + Send + Sync {
     /// and the sink has to roll back with [`LeaseLost`](crate::ErrorKind::LeaseLost).
     fn statement(&self, summary: &WriteSummary) -> SqlStatement;
 
+    /// Pure. Where there is one, it runs first in the transaction of a chunk, and finds one row while
+    /// the lease is owned; otherwise the sink stops with [`LeaseLost`](crate::ErrorKind::LeaseLost). It
+    /// also ends sessions in which an earlier holder of the chunk still waits for rows: they could
+    /// commit nothing any more, but hold locks on what they have copied.
+    fn enter(&self) -> Option<SqlStatement> {
+        None
+    }
+
     /// Pure. Keeps rows that were set aside, some hundreds at a time; it must change as many rows.
     /// `None` where they cannot be kept; then the sink refuses to set rows aside.
     fn keep(&self, _rows: &[RejectedRow]) -> Option<SqlStatement> {
@@ -30,6 +38,28 @@ pub trait CommitRecord: fmt::Debug + Send + Sync {
         None
     }
 }
+
+/// The right to bring something back, held against statements that are no part of a transaction of
+/// ours: an index that takes an hour is committed by itself, and by the server alone if its client dies.
+///
+/// The sink sends both statements and the work between them in one message. The server then runs all
+/// of it as one transaction, whatever becomes of the client, so a process that was frozen before it
+/// sent the message changes nothing, and one that was overtaken meanwhile has its change undone.
+pub trait Fence: fmt::Debug + Send + Sync {
+    /// The database in which it has to run.
+    fn domain(&self) -> &CommitDomain;
+
+    /// Pure, without parameters. Fails with [`LEASE_LOST_SQLSTATE`] unless the lease is still owned.
+    fn before(&self) -> SqlStatement;
+
+    /// Pure, without parameters. Fails in the same way once the step is completed or a later run has
+    /// taken the table over, and keeps both from happening until the transaction ends. Another worker
+    /// of the same run is no reason: it waits for this very statement.
+    fn after(&self) -> SqlStatement;
+}
+
+/// The SQLSTATE by which a [`Fence`] fails; in the range that the standard leaves to applications.
+pub const LEASE_LOST_SQLSTATE: &str = "LEASE";
 
 /// One database, however its address is written. Equal domains may share a transaction.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -1,7 +1,7 @@
 //! What accompanies a run through all layers: the wish to stop, the time budget, the listener.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
@@ -19,13 +19,32 @@ pub struct RunContext {
     observer: Arc<dyn Observer>,
 }
 
-/// When a run has to end.
-#[derive(Debug, Clone, Copy)]
+/// The time budget of one process. When it is used up, nothing more is begun, and what runs is rolled
+/// back and given back, which takes some seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Deadline {
-    /// From here on no new chunk is claimed.
-    pub soft: Instant,
-    /// From here on running chunks are rolled back and given back.
-    pub hard: Instant,
+    began: Instant,
+    budget: Duration,
+}
+
+impl Deadline {
+    /// More is no limit, and beyond what clocks can add.
+    const LONGEST: Duration = Duration::from_hours(24 * 365 * 10);
+
+    /// So much time from now on; at most ten years.
+    pub fn within(budget: Duration) -> Self {
+        Self { began: Instant::now(), budget: budget.min(Self::LONGEST) }
+    }
+
+    /// All of the time.
+    pub const fn budget(&self) -> Duration {
+        self.budget
+    }
+
+    /// When it is used up.
+    pub fn ends(&self) -> Instant {
+        self.began + self.budget
+    }
 }
 
 impl RunContext {
@@ -59,6 +78,11 @@ impl RunContext {
     #[must_use]
     pub fn child(&self) -> Self {
         Self { cancel: self.cancel.child_token(), ..self.clone() }
+    }
+
+    /// Who listens to events.
+    pub fn observer(&self) -> &Arc<dyn Observer> {
+        &self.observer
     }
 
     /// Tells the listener.

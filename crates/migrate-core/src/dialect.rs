@@ -65,7 +65,8 @@ impl Dialect {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Config`] for an empty name, an open quote, or a character that needs quotes.
+    /// [`ErrorKind::Config`] for an empty name, an open quote, or a character that needs quotes or
+    /// stands in no name.
     ///
     /// ```
     /// use migrate_core::Dialect;
@@ -81,14 +82,14 @@ impl Dialect {
         };
         if let Some(rest) = text.strip_prefix('"') {
             let inner = rest.strip_suffix('"').unwrap_or_default();
-            let unescaped = inner.replace("\"\"", "\u{0}");
-            if inner.is_empty() || unescaped.contains('"') {
+            // U+0000 stands in no name of either system.
+            if inner.is_empty() || inner.replace("\"\"", "").contains(['"', '\0']) {
                 return Err(invalid(
                     "A quoted name is empty or its quotes do not match",
                     "write it as \"Name\", with inner quotes doubled".into(),
                 ));
             }
-            return Ok(unescaped.replace('\u{0}', "\""));
+            return Ok(inner.replace("\"\"", "\""));
         }
         let mut chars = text.chars();
         let starts_well = chars.next().is_some_and(|c| c.is_alphabetic() || c == '_');
@@ -107,7 +108,19 @@ impl Dialect {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn any_quoted_name_reads_back(name in "[^\0]{1,30}") {
+            for dialect in [Dialect::Postgres, Dialect::Snowflake] {
+                let read = dialect.parse_identifier(&dialect.quote(&name));
+                prop_assert_eq!(read.ok(), Some(name.clone()));
+            }
+        }
+    }
 
     #[test]
     fn quoted_names_keep_their_case_and_unescape() {
@@ -118,7 +131,8 @@ mod tests {
 
     #[test]
     fn what_could_be_sql_is_refused() {
-        for text in ["", "\"", "\"\"", "\"a\"b\"", "a b", "a;drop", "1a", "a.b", "a--"] {
+        for text in ["", "\"", "\"\"", "\"a\"b\"", "\"a\0b\"", "a b", "a;drop", "1a", "a.b", "a--"]
+        {
             let error = Dialect::Snowflake.parse_identifier(text).expect_err(text);
             assert_eq!(error.kind(), ErrorKind::Config, "{text}");
             assert!(error.hint().is_some(), "{text}");

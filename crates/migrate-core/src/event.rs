@@ -41,6 +41,15 @@ pub enum Event {
         /// Number of concurrent workers.
         worker_count: usize,
     },
+    /// This process takes part in a run that another one has begun.
+    RunJoined {
+        /// Its id.
+        run: RunId,
+        /// Number of tables.
+        table_count: usize,
+        /// Number of concurrent workers of this process.
+        worker_count: usize,
+    },
     /// Something that the operator should know, but that stops nothing.
     Noted {
         /// The table it is about.
@@ -67,6 +76,14 @@ pub enum Event {
         holder: String,
         /// How long it holds at the longest.
         at_most: Duration,
+    },
+    /// A statement on a table has waited for a lock that somebody else holds. Told anew while the
+    /// wait lasts.
+    LockAwaited {
+        /// The table.
+        table: TableRef,
+        /// How long since it was told last.
+        waited: Duration,
     },
     /// A chunk is being copied.
     ChunkStarted {

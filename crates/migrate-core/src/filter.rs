@@ -86,6 +86,8 @@ impl Reader {
                 Ok(advance(text, 1))
             }
             ';' => Err(refused("contains a `;` outside quotes")),
+            // No operator there; some readers of its SQL take it for the start of a comment.
+            '#' if is_snowflake => Err(refused("contains a `#` outside quotes")),
             // Some systems take them for space, some for letters.
             c if c == '\0' || !c.is_ascii() => {
                 let name = format!("contains the character U+{:04X} outside quotes", u32::from(c));
@@ -289,7 +291,7 @@ mod tests {
 
     #[test]
     fn what_could_widen_a_chunk_is_refused() {
-        let cases: [(&[Dialect], &str); 36] = [
+        let cases: [(&[Dialect], &str); 37] = [
             (&BOTH, "1=1) OR (1=1"),
             (&BOTH, "a = (1"),
             (&BOTH, "a = 'open"),
@@ -317,6 +319,7 @@ mod tests {
             (&BOTH, "1=1 -- x\r"),
             // Space for some, letters for others.
             (&BOTH, "x = \u{a0}$$ ' $$ ) or (1=1 -- '"),
+            (&SNOWFLAKE, "a = 1 # (\n) or (1=1 # )"),
             (&SNOWFLAKE, "/* /* */ ) */"),
             (&SNOWFLAKE, "/* /* */ x = ' */ ) or (1=1 -- '"),
             // Where escapes begin and end.

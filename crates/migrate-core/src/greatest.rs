@@ -19,6 +19,16 @@ pub struct Greatest {
     pub nulls: u64,
 }
 
+/// The greatest value of a target's column, as a lower bound for the source column that fills it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TargetGreatest {
+    /// The bound, of the source's type.
+    pub value: Scalar,
+    /// Whether it is the source's own value. Where the target keeps fewer digits, the rows at its
+    /// greatest value lie somewhere above the bound.
+    pub is_exact: bool,
+}
+
 impl Greatest {
     /// Looks at further values, for sources without a query language.
     ///

@@ -10,6 +10,7 @@
 //! | cut tables differently | [`ChunkingStrategy`] |
 //! | keep the ledger elsewhere | [`RunStore`], [`PlanStore`], [`WorkQueue`] |
 //! | watch a run | [`Observer`] |
+//! | prove that yours keeps its promises | `testkit::Testkit`, with feature `testkit` |
 //!
 //! Rows travel as Arrow [`RecordBatch`](arrow::array::RecordBatch)es, each column in the one
 //! [Arrow form](ColumnType::arrow) of its type. What a chunk covers is a [`Predicate`] or a part of
@@ -29,11 +30,12 @@ mod error;
 mod event;
 mod filter;
 mod greatest;
+mod guarantee;
 mod histogram;
 mod key;
 #[cfg(feature = "memory")]
 pub mod memory;
-
+mod memory_budget;
 mod name;
 mod predicate;
 mod reject;
@@ -44,6 +46,8 @@ mod source;
 mod sql;
 mod status;
 mod suggest;
+#[cfg(feature = "testkit")]
+pub mod testkit;
 pub mod value;
 mod value_policy;
 mod watermark;
@@ -57,15 +61,17 @@ pub use chunking::{ChunkingStrategy, PlanInput};
 pub use code::ErrorCode;
 pub use column_match::{ColumnChoices, ColumnMatch, ColumnPair};
 pub use column_type::{ColumnType, MICRO_SCALE};
-pub use commit::{CommitDomain, CommitRecord};
+pub use commit::{CommitDomain, CommitRecord, Fence, LEASE_LOST_SQLSTATE};
 pub use context::{Deadline, RunContext};
 pub use dialect::Dialect;
 pub use error::{BoxError, Error, ErrorKind, Report, Result, Retry};
 pub use event::{Event, Observer, Silent};
 pub use filter::check_filter;
-pub use greatest::Greatest;
+pub use greatest::{Greatest, TargetGreatest};
+pub use guarantee::Guarantee;
 pub use histogram::{Buckets, HistogramRequest, KeyBucket, KeyHistogram, RowCounter};
 pub use key::{Canonical, Key, Reading};
+pub use memory_budget::{MemoryBudget, MemoryShare, Reservation};
 pub use name::{ColumnName, TableRef};
 pub use predicate::Predicate;
 pub use reject::{BadRows, RejectedRow};
@@ -81,10 +87,10 @@ pub use source::{
 };
 pub use sql::{SqlBuilder, SqlStatement};
 pub use status::{
-    Adoption, Adoptions, Claim, Failure, Holder, KnownTable, Lease, LeaseToken, NewPlan, Outcome,
-    PlanStore, RejectPage, RejectState, RejectedTable, Resume, RunHandle, RunId, RunRequest,
-    RunStore, Settled, SharedEmptying, StatusStore, TableHandle, TableId, TablePlan, TableProgress,
-    TableRequest, TableState, WorkItem, WorkKind, WorkQueue, WorkerId, adopt,
+    Adoption, Adoptions, Claim, Failure, Holder, JoinedRun, KnownTable, Lease, LeaseToken, NewPlan,
+    Outcome, PlanStore, RejectPage, RejectState, RejectedTable, Resume, RunEntry, RunHandle, RunId,
+    RunRequest, RunStore, Settled, SharedEmptying, StatusStore, TableHandle, TableId, TablePlan,
+    TableProgress, TableRequest, TableState, WorkItem, WorkKind, WorkQueue, WorkerId, adopt, join,
 };
 pub use suggest::closest;
 pub use value::{CalendarUnit, Decimal, Float, Scalar};
@@ -94,5 +100,5 @@ pub use watermark::{LastWindow, WatermarkWindow, WindowRows};
 // Compile-time guards: every extension point stays dyn-compatible.
 const _: Option<(&dyn Source, &dyn SourceTable)> = None;
 const _: Option<(&dyn Sink, &dyn SinkTable)> = None;
-const _: Option<(&dyn ChunkingStrategy, &dyn CommitRecord)> = None;
+const _: Option<(&dyn ChunkingStrategy, &dyn CommitRecord, &dyn Fence)> = None;
 const _: Option<(&dyn StatusStore, &dyn Observer)> = None;

@@ -1,6 +1,6 @@
 //! Tables as their system describes them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arrow::datatypes::{Field, Schema, SchemaRef};
@@ -173,6 +173,7 @@ impl Annotations {
             table: target,
             columns,
             primary_key: self.primary_key.iter().map(renamed).collect(),
+            unique_key: Vec::new(),
             comment: self.comment.clone(),
         }
     }
@@ -187,13 +188,73 @@ pub struct TableDefinition {
     pub columns: Vec<(Column, Option<String>)>,
     /// Its primary key; empty for none.
     pub primary_key: Vec<ColumnName>,
+    /// Columns that are unique together beside the primary key; empty for none.
+    pub unique_key: Vec<ColumnName>,
     /// Its comment.
     pub comment: Option<String>,
+}
+
+impl TableDefinition {
+    /// Makes rows known by these columns: they become the primary key where there is none and no
+    /// NULL can stand in them, or else a unique key of their own.
+    ///
+    /// # Errors
+    ///
+    /// [`code::COLUMN_MISSING`] for a name that the table does not have.
+    pub fn with_key(mut self, keys: &[ColumnName]) -> Result<Self> {
+        let columns = self.columns.iter().map(|(column, _)| column.clone()).collect();
+        let schema = TableSchema::new(self.table.clone(), columns);
+        let mut has_null = false;
+        for key in keys {
+            has_null |= schema.require(key)?.nullable;
+        }
+        let is_known = self.primary_key.iter().collect::<BTreeSet<_>>() == keys.iter().collect();
+        if is_known || keys.is_empty() {
+            return Ok(self);
+        }
+        if self.primary_key.is_empty() && !has_null {
+            self.primary_key = keys.to_vec();
+        } else {
+            self.unique_key = keys.to_vec();
+        }
+        Ok(self)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_is_added_where_there_is_none_over_its_columns() {
+        let defined = |primary: &[&str], keys: &[&str]| {
+            let names = |names: &[&str]| -> Vec<ColumnName> {
+                names.iter().map(|name| ColumnName::from(*name)).collect()
+            };
+            let column = |name: &str, nullable| {
+                (Column::new(name, ColumnType::Int64, "bigint").with_nullable(nullable), None)
+            };
+            let definition = TableDefinition {
+                table: TableRef::bare("t"),
+                columns: vec![column("a", false), column("b", false), column("n", true)],
+                primary_key: names(primary),
+                unique_key: Vec::new(),
+                comment: None,
+            };
+            let found = definition.with_key(&names(keys))?;
+            let shown = |keys: &[ColumnName]| {
+                keys.iter().map(ColumnName::as_str).collect::<Vec<_>>().join(",")
+            };
+            Ok::<_, Error>((shown(&found.primary_key), shown(&found.unique_key)))
+        };
+        let is = |primary: &str, unique: &str| (primary.to_owned(), unique.to_owned());
+        assert_eq!(defined(&[], &["b", "a"]).expect("a key"), is("b,a", ""));
+        assert_eq!(defined(&["a", "b"], &["b", "a"]).expect("known"), is("a,b", ""));
+        assert_eq!(defined(&["a"], &["b"]).expect("another"), is("a", "b"));
+        assert_eq!(defined(&[], &["a", "n"]).expect("with NULL"), is("", "a,n"));
+        assert_eq!(defined(&[], &[]).expect("none"), is("", ""));
+        assert_eq!(defined(&[], &["c"]).expect_err("no column").code(), code::COLUMN_MISSING);
+    }
 
     fn table() -> TableSchema {
         let text = ColumnType::Text { max_chars: None };

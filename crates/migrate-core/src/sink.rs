@@ -11,15 +11,15 @@ use serde::{Deserialize, Serialize};
 use crate::chunk::Chunk;
 use crate::column_match::ColumnPair;
 use crate::column_type::ColumnType;
-use crate::commit::{CommitDomain, CommitRecord};
+use crate::commit::{CommitDomain, CommitRecord, Fence};
 use crate::context::RunContext;
 use crate::error::{Error, ErrorKind, Result};
+use crate::greatest::TargetGreatest;
 use crate::name::{ColumnName, TableRef};
 use crate::reject::BadRows;
 use crate::schema::{TableDefinition, TableSchema};
 use crate::set_aside::SetAside;
 use crate::source::BatchStream;
-use crate::value::Scalar;
 
 /// A system that takes tables.
 #[async_trait]
@@ -94,14 +94,16 @@ pub trait SinkTable: fmt::Debug + Send + Sync {
     /// As [`Sink::check`].
     async fn is_empty(&self) -> Result<bool>;
 
-    /// The greatest value of a column, as a value of the source's type `_of`.
+    /// The greatest value of the target column of `pair`, as a lower bound for its source column.
+    /// Where the target keeps fewer digits, the bound lies below every value that may have become
+    /// it, so that no row is missed above.
     ///
     /// # Errors
     ///
     /// As [`Sink::check`]; `Unsupported` where values of this type cannot be ordered.
-    async fn greatest(&self, column: &ColumnName, _of: &ColumnType) -> Result<Option<Scalar>> {
+    async fn greatest(&self, pair: &ColumnPair) -> Result<Option<TargetGreatest>> {
         Err(Error::new(ErrorKind::Unsupported, "This target cannot tell its greatest watermark")
-            .with("column", column)
+            .with("column", &pair.target)
             .with_hint("set \"watermark_low\": \"last_window\""))
     }
 
@@ -151,6 +153,13 @@ pub trait SinkTable: fmt::Debug + Send + Sync {
         cx: &RunContext,
     ) -> Result<()>;
 
+    /// The least bytes that writing such a chunk takes on this side, beside the batch that it was given
+    /// last: buffers, rows that are kept for a second look, keys for messages. 1 MiB unless a sink says
+    /// otherwise.
+    fn write_memory_bytes(&self, _plan: &LoadPlan, _chunk: &Chunk) -> u64 {
+        1 << 20
+    }
+
     /// Writes one whole chunk. `Ok` means committed. `Err` means rolled back, or a COMMIT whose
     /// answer was lost: settling the lease tells which.
     ///
@@ -191,13 +200,19 @@ pub trait SinkTable: fmt::Debug + Send + Sync {
             .with_hint("set \"replace\": \"off\" and \"truncate_onstart\": true"))
     }
 
-    /// Brings back one thing that was set aside. Safe to call again, also while a statement of a
-    /// process that has died is still at work on it.
+    /// Brings back one thing that was set aside, within `fence` where there is one. Safe to call again,
+    /// also while a statement of a process that has died is still at work on it.
     ///
     /// # Errors
     ///
-    /// Whatever the database answers; what other calls brought back stays.
-    async fn restore(&self, object: &SetAside, _cx: &RunContext) -> Result<()> {
+    /// [`LeaseLost`](crate::ErrorKind::LeaseLost) when the fence says so, and whatever the database
+    /// answers; what other calls brought back stays.
+    async fn restore(
+        &self,
+        object: &SetAside,
+        _fence: Option<&dyn Fence>,
+        _cx: &RunContext,
+    ) -> Result<()> {
         Err(Error::new(ErrorKind::Unsupported, "This target sets nothing aside")
             .with("missing", &object.what)
             .with_hint("create it by hand"))

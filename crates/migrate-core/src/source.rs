@@ -14,11 +14,15 @@ use crate::context::RunContext;
 use crate::error::{Error, ErrorKind, Result};
 use crate::greatest::Greatest;
 use crate::histogram::{HistogramRequest, KeyHistogram};
+use crate::memory_budget::MemoryShare;
 use crate::name::{ColumnName, TableRef};
 use crate::predicate::Predicate;
 use crate::schema::{Annotations, TableSchema};
 
 /// Rows on their way. Dropping the stream ends the read and frees what it holds.
+///
+/// A batch counts as the source's until the next one is asked for. Whoever keeps it longer counts it
+/// among what a write needs, see [`SinkTable::write_memory_bytes`](crate::SinkTable::write_memory_bytes).
 pub type BatchStream = BoxStream<'static, Result<RecordBatch>>;
 
 /// One point in time of a source, in the source's own spelling.
@@ -105,8 +109,10 @@ pub trait SourceTable: fmt::Debug + Send + Sync {
     /// row moves.
     fn pushdown(&self, predicate: &Predicate) -> Pushdown;
 
-    /// Resident bytes that one open scan may hold beside the batches it yields.
-    fn scan_memory_bytes(&self) -> u64;
+    /// The least bytes with which such a scan goes on: what it reads from, and the batches that are
+    /// being made, waiting and being written. Chunks are let in by it; what a scan takes beyond, it
+    /// [reserves](MemoryShare::reserve).
+    fn scan_memory_bytes(&self, request: &ScanRequest) -> u64;
 
     /// Rows that match.
     ///
@@ -219,15 +225,17 @@ pub struct ScanRequest {
     pub expected_rows: Option<u64>,
     /// Most rows per batch.
     pub batch_rows: NonZeroU64,
-    /// About how many bytes per batch at the most.
+    /// About how many bytes per batch at the most; a single row may be larger.
     pub batch_bytes: NonZeroU64,
+    /// The chunk's part of the memory budget; none where nobody counts.
+    pub memory: Option<MemoryShare>,
 }
 
 impl ScanRequest {
-    /// Reads an extent in batches of at most 65,536 rows or about 8 MiB.
+    /// Reads an extent in batches of at most 16,384 rows or about 1 MiB.
     pub fn new(columns: Vec<ColumnName>, extent: Extent) -> Self {
-        const BATCH_ROWS: NonZeroU64 = NonZeroU64::new(65_536).expect("not zero");
-        const BATCH_BYTES: NonZeroU64 = NonZeroU64::new(8 << 20).expect("not zero");
+        const BATCH_ROWS: NonZeroU64 = NonZeroU64::new(16_384).expect("not zero");
+        const BATCH_BYTES: NonZeroU64 = NonZeroU64::new(1 << 20).expect("not zero");
         Self {
             columns,
             extent,
@@ -236,6 +244,7 @@ impl ScanRequest {
             expected_rows: None,
             batch_rows: BATCH_ROWS,
             batch_bytes: BATCH_BYTES,
+            memory: None,
         }
     }
 
@@ -265,6 +274,13 @@ impl ScanRequest {
     pub fn with_batch_limits(mut self, rows: NonZeroU64, bytes: NonZeroU64) -> Self {
         self.batch_rows = rows;
         self.batch_bytes = bytes;
+        self
+    }
+
+    /// Sets the part of the memory budget that the scan may use.
+    #[must_use]
+    pub fn with_memory(mut self, share: MemoryShare) -> Self {
+        self.memory = Some(share);
         self
     }
 }

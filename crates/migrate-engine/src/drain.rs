@@ -6,13 +6,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use migrate_core::{Error, ErrorKind, RunContext, RunId, TableProgress, WorkerId, WriteSummary};
+use migrate_core::{
+    Error, ErrorKind, MemoryBudget, RunContext, RunId, TableProgress, WorkerId, WriteSummary,
+};
 use tokio::task::JoinSet;
 
-use crate::budget::MemoryBudget;
+use crate::effort::Tally;
 use crate::migration::Ledger;
 use crate::order::{self, Waits};
-use crate::schedule::Schedule;
+use crate::schedule::{Schedule, Standing};
 use crate::table::Table;
 use crate::work::Worker;
 
@@ -26,22 +28,26 @@ pub(crate) struct Drain {
     pub(crate) lease: Duration,
     /// With this the names of all workers here begin.
     process: String,
+    pub(crate) tally: Arc<Tally>,
     rows: AtomicU64,
     bytes: AtomicU64,
 }
 
 impl Drain {
+    /// With each table comes how it stands.
     pub(crate) fn new(
         tables: Vec<Table>,
+        standings: &[Standing],
         ledgers: Vec<Arc<Ledger>>,
         workers: NonZeroU32,
         memory_budget: NonZeroU64,
         lease: Duration,
         invoked_by: &str,
     ) -> Self {
-        let schedule = Schedule::new(tables.iter().zip(waits_of(&tables)).map(|(table, waits)| {
+        let entries = tables.iter().zip(standings).zip(waits_of(&tables, standings));
+        let schedule = Schedule::new(entries.map(|((table, standing), waits)| {
             let most = table.job.max_workers.unwrap_or(workers);
-            (table.has_work(), most.get(), waits)
+            (*standing, most.get(), waits)
         }));
         Self {
             tables,
@@ -52,6 +58,7 @@ impl Drain {
             // A process of the same number on the same host may be one that has died, as always
             // in containers.
             process: format!("{invoked_by} ({:.8})", RunId::random().0.simple()),
+            tally: Arc::new(Tally::begin()),
             rows: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
         }
@@ -69,6 +76,7 @@ impl Drain {
             heartbeats.spawn(async move { ledger.leases.keep_alive(&ledger.store, lease).await });
         }
         let mut working = JoinSet::new();
+        let cx = &self.tally.listen(cx);
         for number in 1..=workers.get() {
             let name = WorkerId(format!("{}, worker {number}", self.process));
             let worker = Worker { drain: Arc::clone(self), name };
@@ -90,8 +98,9 @@ impl Drain {
         tracing::error!(error = %error.report(), "a worker broke off");
         cx.cancel.cancel();
         for table in self.tables.iter().filter(|table| table.has_work() && !table.has_ended()) {
-            table.end_by(&error, TableProgress::empty(table.id()));
-            table.announce_end(cx);
+            if table.end_by(&error, TableProgress::empty(table.id())) {
+                table.announce_end(cx);
+            }
         }
     }
 
@@ -116,17 +125,21 @@ impl Drain {
     }
 }
 
-/// What the chunks of each table wait for. Names of tables mean something within one database only.
-fn waits_of(tables: &[Table]) -> Vec<Waits> {
+/// What each table waits for. Names of tables mean something within one database only.
+fn waits_of(tables: &[Table], standings: &[Standing]) -> Vec<Waits> {
     let mut all = vec![Waits::default(); tables.len()];
     let ledgers: BTreeSet<usize> = tables.iter().map(Table::ledger).collect();
     for ledger in ledgers {
-        let of_ledger = tables.iter().enumerate().filter(|(_, table)| table.ledger() == ledger);
-        // A table without work has ended.
-        let plans: Vec<_> = of_ledger
+        let of_ledger = || tables.iter().enumerate().filter(|(_, table)| table.ledger() == ledger);
+        let plans: Vec<_> = of_ledger()
             .filter_map(|(number, table)| table.plan().map(|plan| (number, plan)))
             .collect();
-        for (number, waits) in order::waits(&plans) {
+        let is_left = |number: usize| standings.get(number) == Some(&Standing::LeftToOthers);
+        let left: Vec<_> = of_ledger()
+            .filter(|(number, _)| is_left(*number))
+            .map(|(number, table)| (number, &table.job.to))
+            .collect();
+        for (number, waits) in order::waits(&plans, &left) {
             if let Some(place) = all.get_mut(number) {
                 *place = waits;
             }

@@ -4,8 +4,8 @@ use std::num::{NonZeroU32, NonZeroU64};
 use std::sync::Arc;
 
 use migrate_core::{
-    BadRows, ChunkingStrategy, ColumnChoices, ColumnName, Error, ErrorKind, Predicate, Result,
-    Sink, Source, StatusStore, TableRef, TableRequest, WriteMode,
+    BadRows, ChunkingStrategy, ColumnChoices, ColumnName, Predicate, Sink, Source, StatusStore,
+    TableRef, TableRequest, WriteMode,
 };
 
 use crate::chunk_column::ChunkColumn;
@@ -65,8 +65,6 @@ pub struct TableJob {
     pub max_attempts: NonZeroU32,
     /// Identity of everything that decides the data; derived from the settings where absent.
     pub fingerprint: Option<String>,
-    /// Features that the user asked for and this version does not have, by their names.
-    pub missing_features: Vec<String>,
 }
 
 /// What to do with a target that has rows already, when they are appended to.
@@ -178,7 +176,6 @@ impl TableJob {
             max_workers: None,
             max_attempts: ATTEMPTS,
             fingerprint: None,
-            missing_features: Vec::new(),
         }
     }
 
@@ -231,19 +228,6 @@ impl TableJob {
             "v1 {} {} {} {:?} {:?} {} {:?}",
             self.from, self.to, self.filter, self.columns, self.mode, self.truncate, self.watermark
         )
-    }
-
-    /// Refuses what this version does not have, by name.
-    pub(crate) fn ensure_supported(&self) -> Result<()> {
-        if self.missing_features.is_empty() {
-            return Ok(());
-        }
-        Err(Error::new(
-            ErrorKind::Unsupported,
-            format!("Not available yet: {}", self.missing_features.join(", ")),
-        )
-        .with("table", &self.to)
-        .with_hint("remove these settings from the table, or use a version that has them"))
     }
 }
 

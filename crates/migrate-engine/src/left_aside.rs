@@ -32,7 +32,7 @@ pub(crate) async fn left_aside(
         // A dry run changes nothing.
         let comes_back = entry.is_some() && !goes_without && one.object.returns == Return::Rebuild;
         if comes_back {
-            ends.sink.restore(&one.object, &RunContext::new()).await?;
+            ends.sink.restore(&one.object, None, &RunContext::new()).await?;
             parts.status.brought_back(&one).await?;
             left.is_any_back = true;
         } else if left.missing.iter().all(|known| !known.is_same(&one.object)) {

@@ -42,14 +42,17 @@
 
 #[cfg(feature = "assembly")]
 pub mod assembly;
-mod budget;
 mod builder;
 mod chunk_column;
+mod chunk_memory;
 mod cut;
+mod deadline;
 mod drain;
+mod effort;
 mod group;
 mod heartbeat;
 mod job;
+mod join;
 mod left_aside;
 mod migration;
 mod order;
@@ -59,6 +62,7 @@ mod report;
 mod retry;
 mod retry_rejects;
 mod schedule;
+mod steps;
 mod table;
 mod table_plan;
 mod verify;
@@ -67,6 +71,7 @@ mod work;
 
 pub use builder::MigrationBuilder;
 pub use chunk_column::{ChunkColumn, DeclaredKind};
+pub use effort::{Bound, Effort};
 pub use job::{
     BadRowPolicy, CreationPolicy, FidelityPolicy, NonemptyPolicy, SnapshotPolicy, TableJob,
 };

@@ -8,11 +8,12 @@ use futures::StreamExt;
 use futures::future::join_all;
 use migrate_core::{
     Adoption, Error, ErrorKind, Event, Outcome, Result, Resume, RunContext, RunId, RunRequest,
-    Sink, Snapshot, Source, StatusStore, TableHandle, TableId, TableState,
+    Sink, Snapshot, Source, StatusStore, TableHandle, TableId, TableRequest, TableState,
 };
 use tokio::time::Instant;
 
 use crate::builder::MigrationBuilder;
+use crate::deadline::until_deadline;
 use crate::drain::Drain;
 use crate::heartbeat::HeldLeases;
 use crate::job::{SnapshotPolicy, TableJob};
@@ -125,11 +126,12 @@ impl Migration {
     ///
     /// # Cancellation safety
     ///
-    /// Cancel through `cx`: running chunks are rolled back and given back, and the outcome is
-    /// [`Outcome::Paused`]. Dropping the call loses no rows either, but leaves the chunks leased
-    /// until their leases run out.
+    /// Cancel through `cx`, or give it a [deadline](migrate_core::Deadline): running chunks are rolled
+    /// back and given back, and the outcome is [`Outcome::Paused`]. Dropping the call loses no rows
+    /// either, but leaves the chunks leased until their leases run out.
     pub async fn run(&self, cx: &RunContext) -> Result<RunReport> {
-        let report = self.copy(cx).await;
+        let (cx, _alarm) = until_deadline(cx);
+        let report = self.copy(&cx).await;
         self.close().await;
         report
     }
@@ -148,8 +150,22 @@ impl Migration {
         self.announce_left_aside(&ledgers, cx).await?;
         let pins = self.run_pins(&ledgers, &run, cx).await?;
         let tables = plan_tables(self.unplanned(&ledgers, &run, &pins), cx).await;
+        self.work_off(tables, ledgers, &run, started, cx).await
+    }
+
+    /// Works with others until every table has ended, and reports.
+    pub(crate) async fn work_off(
+        &self,
+        tables: Vec<Table>,
+        ledgers: Vec<Arc<Ledger>>,
+        run: &Run,
+        started: Instant,
+        cx: &RunContext,
+    ) -> Result<RunReport> {
+        let standings = join_all(tables.iter().map(|table| table.standing(cx))).await;
         let drain = Arc::new(Drain::new(
             tables,
+            &standings,
             ledgers,
             self.workers,
             self.memory_budget,
@@ -157,19 +173,19 @@ impl Migration {
             &self.invoked_by,
         ));
         drain.run(self.workers, cx).await;
-        let report = report(&drain, &run, started).await?;
+        let report = report(&drain, run, started).await?;
         cx.emit(&Event::RunFinished { run: report.run, outcome: report.outcome });
         Ok(report)
     }
 
     /// Nothing is left running in a source, whatever came of the run.
-    async fn close(&self) {
+    pub(crate) async fn close(&self) {
         let sources = distinct(self.jobs.iter().map(|(_, parts)| &parts.source));
         join_all(sources.iter().map(|source| source.close())).await;
     }
 
     /// Every distinct source and sink answers.
-    async fn check(&self, cx: &RunContext) -> Result<()> {
+    pub(crate) async fn check(&self, cx: &RunContext) -> Result<()> {
         let sources = distinct(self.jobs.iter().map(|(_, parts)| &parts.source));
         let sinks = distinct(self.jobs.iter().map(|(_, parts)| &parts.sink));
         let checks = async {
@@ -254,6 +270,16 @@ impl Migration {
         Ok(None)
     }
 
+    /// The jobs whose ledger this is, and what it is asked for them.
+    pub(crate) fn requests(&self, ledger: &Ledger) -> (Vec<usize>, Vec<TableRequest>) {
+        let of_ledger = self
+            .jobs
+            .iter()
+            .enumerate()
+            .filter(|(_, (_, parts))| same(&parts.status, &ledger.store));
+        of_ledger.map(|(at, (job, _))| (at, job.request())).unzip()
+    }
+
     /// What a ledger is asked, and which jobs it is asked about.
     fn request(
         &self,
@@ -261,13 +287,7 @@ impl Migration {
         new: RunId,
         joined: Option<RunId>,
     ) -> (Vec<usize>, RunRequest) {
-        let of_ledger = self
-            .jobs
-            .iter()
-            .enumerate()
-            .filter(|(_, (_, parts))| same(&parts.status, &ledger.store));
-        let (mine, tables): (Vec<usize>, Vec<_>) =
-            of_ledger.map(|(at, (job, _))| (at, job.request())).unzip();
+        let (mine, tables) = self.requests(ledger);
         let request = RunRequest::new(new, tables, self.invoked_by.clone())
             .with_resume(self.resume)
             .with_joined(joined);
@@ -312,25 +332,26 @@ impl Migration {
     ) -> Vec<Unplanned<'a>> {
         let entries = self.jobs.iter().zip(&run.tables);
         entries
-            .map(|((job, parts), handle)| {
-                let mut ledgers = ledgers.iter().enumerate();
-                let (at, ledger) = ledgers
-                    .find(|(_, one)| same(&one.store, &parts.status))
-                    .expect("invariant: `ledgers` has the store of every job");
-                let ledger = (at, Arc::clone(&ledger.outage));
-                Unplanned {
-                    table: Table::new(job, parts, handle, ledger),
-                    job,
-                    parts,
-                    pinned: pins.of(&parts.source),
-                    may_be_stored: true,
-                    missing: Missing::Create,
-                    shares_target: self.jobs.iter().filter(|(other, _)| other.to == job.to).count()
-                        > 1,
-                }
+            .map(|((job, parts), handle)| Unplanned {
+                table: Table::new(job, parts, handle, place_of(parts, ledgers)),
+                job,
+                parts,
+                pinned: pins.of(&parts.source),
+                may_be_stored: true,
+                missing: Missing::Create,
+                shares_target: self.jobs.iter().filter(|(other, _)| other.to == job.to).count() > 1,
             })
             .collect()
     }
+}
+
+/// The ledger of a job among those of the migration.
+pub(crate) fn place_of(parts: &Parts, ledgers: &[Arc<Ledger>]) -> (usize, Arc<Outage>) {
+    let mut ledgers = ledgers.iter().enumerate();
+    let (at, ledger) = ledgers
+        .find(|(_, one)| same(&one.store, &parts.status))
+        .expect("invariant: `ledgers` has the store of every job");
+    (at, Arc::clone(&ledger.outage))
 }
 
 /// Ends every table and every run in the ledger.
@@ -342,7 +363,15 @@ async fn report(drain: &Drain, run: &Run, started: Instant) -> Result<RunReport>
     runs.dedup();
     for (ledger, id) in runs {
         if let Some(ledger) = drain.ledgers.get(ledger) {
-            steadily!(ledger.outage, ledger.store.finish_run(id))?;
+            match steadily!(ledger.outage, ledger.store.finish_run(id)) {
+                // The run stops here all the same; whoever goes on with it ends it.
+                Err(error) if error.kind() == ErrorKind::Cancelled => {
+                    tracing::warn!(error = %error.report(), "the end of the run was not recorded");
+                }
+                ended => {
+                    ended?;
+                }
+            }
         }
     }
     Ok(RunReport {
@@ -353,6 +382,7 @@ async fn report(drain: &Drain, run: &Run, started: Instant) -> Result<RunReport>
         elapsed: started.elapsed(),
         committed_rows: drain.committed_rows(),
         committed_bytes: drain.committed_bytes(),
+        effort: drain.tally.effort(),
     })
 }
 
@@ -366,16 +396,20 @@ pub(crate) struct Ledger {
 }
 
 #[derive(Debug)]
-struct Run {
-    id: RunId,
-    resumed: bool,
+pub(crate) struct Run {
+    pub(crate) id: RunId,
+    pub(crate) resumed: bool,
     /// In the order of the jobs.
-    tables: Vec<TableHandle>,
+    pub(crate) tables: Vec<TableHandle>,
 }
 
 impl Run {
     /// Takes the tables, each with the position of its job.
-    fn with_tables(mut self, mut tables: Vec<(usize, TableHandle)>, count: usize) -> Result<Self> {
+    pub(crate) fn with_tables(
+        mut self,
+        mut tables: Vec<(usize, TableHandle)>,
+        count: usize,
+    ) -> Result<Self> {
         tables.sort_unstable_by_key(|(at, _)| *at);
         self.tables = tables.into_iter().map(|(_, handle)| handle).collect();
         if self.tables.len() == count {

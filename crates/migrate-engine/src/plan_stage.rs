@@ -94,7 +94,7 @@ pub(crate) async fn find_plans(unplanned: Vec<Unplanned<'_>>, cx: &RunContext) -
                     Some(found) => found,
                     None => match cx.unless_cancelled(one.draft(has_own_rows)).await {
                         Ok(draft) => Found::New(Box::new(draft)),
-                        Err(error) => Found::Refused(error),
+                        Err(error) => one.stored_meanwhile(error, cx).await,
                     },
                 };
                 Planned { table: one.table, found }
@@ -122,6 +122,15 @@ impl Unplanned<'_> {
         let ends = open(job, parts, stored.snapshot.as_ref(), self.missing).await?;
         let stored = self.with_present_bad_rows(stored, &ends).await?;
         Ok(Some(Found::Stored(Box::new(stored), ends)))
+    }
+
+    /// Another process of the run may have been faster: its rows are in the target by now, where a plan
+    /// of our own is refused.
+    async fn stored_meanwhile(&self, error: Error, cx: &RunContext) -> Found {
+        match cx.unless_cancelled(self.load()).await {
+            Ok(Some(found)) => found,
+            Ok(None) | Err(_) => Found::Refused(error),
+        }
     }
 
     /// What happens to bad rows is asked anew by every process: it says when to stop, and a table that

@@ -106,6 +106,6 @@ async fn restore(
     cx: &RunContext,
 ) -> Result<()> {
     let table = cx.unless_cancelled(sink.open(&left.target)).await?;
-    table.restore(&left.object, cx).await?;
+    table.restore(&left.object, None, cx).await?;
     cx.unless_cancelled(store.brought_back(left)).await
 }

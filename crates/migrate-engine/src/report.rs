@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use migrate_core::{Outcome, RunId, TableRef, WriteSummary};
+use migrate_core::{Guarantee, Outcome, RunId, TableRef, WriteSummary};
+
+use crate::effort::Effort;
 
 /// The end of a run, as this process saw it.
 #[derive(Debug, Clone)]
@@ -22,6 +24,8 @@ pub struct RunReport {
     pub committed_rows: u64,
     /// Bytes that this process sent to the sink.
     pub committed_bytes: u64,
+    /// Where the time of this process's workers went.
+    pub effort: Effort,
 }
 
 /// The end of one table.
@@ -40,6 +44,9 @@ pub struct TableReport {
     pub chunk_count: u64,
     /// Chunks committed.
     pub completed_chunk_count: u64,
+    /// What becomes of a chunk when the process dies in the middle of it; unknown for tables that
+    /// were not planned.
+    pub guarantee: Option<Guarantee>,
     /// Why it did not complete: one line, with the next step.
     pub reason: Option<String>,
 }

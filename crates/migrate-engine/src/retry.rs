@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
-use migrate_core::{Error, Retry};
+use migrate_core::{Error, ErrorKind, Retry};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -29,6 +29,10 @@ pub(crate) fn rest_after(attempt: u32) -> Duration {
 /// minutes by default, more than a restart or a failover takes.
 const LEASES: u32 = 10;
 
+/// How long a call may take when the run is to stop. Dropped at once, it could leave a lease that nobody
+/// knows of; without an end, a connection that hangs would keep the process beyond its time.
+const GRACE: Duration = Duration::from_secs(5);
+
 /// Repeats a call of the ledger while its failure may pass and there is patience left.
 ///
 /// A macro, because a closure that lends its captures to a boxed future cannot be shown to be
@@ -37,7 +41,7 @@ macro_rules! steadily {
     ($outage:expr, $call:expr) => {{
         let mut patience = $outage.patience();
         loop {
-            match $call.await {
+            match patience.answer($call).await {
                 Err(error) if patience.allows(&error).await => {}
                 outcome => break patience.over(outcome),
             }
@@ -80,6 +84,22 @@ pub(crate) struct Patience<'a> {
 }
 
 impl Patience<'_> {
+    /// What the ledger answers, while that is waited for.
+    pub(crate) async fn answer<T>(
+        &self,
+        call: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        let mut call = std::pin::pin!(call);
+        tokio::select! {
+            biased;
+            answer = &mut call => answer,
+            () = self.outage.stop.cancelled() => {
+                let answer = tokio::time::timeout(GRACE, call).await;
+                answer.unwrap_or_else(|_elapsed| Err(no_answer()))
+            }
+        }
+    }
+
     /// Rests and answers true, if the failure may pass and there is patience left.
     pub(crate) async fn allows(&mut self, error: &Error) -> bool {
         let outage = self.outage;
@@ -105,11 +125,14 @@ impl Patience<'_> {
     }
 }
 
+fn no_answer() -> Error {
+    Error::new(ErrorKind::Cancelled, "The ledger did not answer before the run had to stop")
+        .with_hint("run the same command again; what is leased is free when its lease runs out")
+}
+
 #[cfg(test)]
 mod tests {
     use std::cell::Cell;
-
-    use migrate_core::ErrorKind;
 
     use super::*;
 
@@ -182,5 +205,26 @@ mod tests {
         let stopped: Result<(), Error> = steadily!(outage, async { Err(down()) });
         assert!(stopped.is_err());
         assert_eq!(began.elapsed(), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_ledger_that_hangs_does_not_keep_a_run_that_stops() {
+        let (outage, began) = (outage(), Instant::now());
+        let stopping = async {
+            tokio::time::sleep(Duration::from_mins(1)).await;
+            outage.stop.cancel();
+        };
+        let hanging = async {
+            let answer: Result<(), Error> = steadily!(outage, std::future::pending());
+            answer
+        };
+        let (answer, ()) = tokio::join!(hanging, stopping);
+        assert_eq!(answer.expect_err("no answer").kind(), ErrorKind::Cancelled);
+        assert_eq!(began.elapsed(), Duration::from_mins(1) + GRACE);
+        let answer: Result<u8, Error> = steadily!(outage, async {
+            tokio::time::sleep(GRACE / 2).await;
+            Ok(7)
+        });
+        assert_eq!(answer.expect("in time"), 7);
     }
 }

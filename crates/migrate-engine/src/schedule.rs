@@ -2,7 +2,8 @@
 //!
 //! One pool of workers serves all tables: whoever is free goes to the table with the fewest workers,
 //! so small tables never wait for a big one. A table that has nothing due rests; it is woken when a
-//! sibling settles something of it. Chunks wait for what [`order`](crate::order) says.
+//! sibling settles something of it. Chunks wait for what [`order`](crate::order) says. A table is parked
+//! when the time budget does not suffice for what comes next of it, or this process cannot go on with it.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -28,6 +29,17 @@ struct Entry {
     most_workers: u32,
     rests_until: Instant,
     waits: Waits,
+    is_parked: bool,
+}
+
+/// What a table is to this process at the start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    Open,
+    /// There is nothing to do, and nobody waits for it.
+    Ended,
+    /// This process cannot open it, and others may go on with it.
+    LeftToOthers,
 }
 
 /// A worker's turn at a table; ends when it is dropped.
@@ -40,15 +52,16 @@ pub(crate) struct Turn<'a> {
 
 impl Schedule {
     /// Tables in their order, each with the most workers that it may have at once and the tables that
-    /// its chunks wait for. `false` marks a table that has nothing to do.
-    pub(crate) fn new(tables: impl IntoIterator<Item = (bool, u32, Waits)>) -> Self {
+    /// it waits for.
+    pub(crate) fn new(tables: impl IntoIterator<Item = (Standing, u32, Waits)>) -> Self {
         let now = Instant::now();
-        let entry = |(has_work, most_workers, waits): (bool, u32, Waits)| Entry {
-            stage: has_work.then_some(WorkKind::Prepare),
+        let entry = |(standing, most_workers, waits): (Standing, u32, Waits)| Entry {
+            stage: (standing != Standing::Ended).then_some(WorkKind::Prepare),
             active: 0,
             most_workers,
             rests_until: now,
             waits,
+            is_parked: standing == Standing::LeftToOthers,
         };
         Self {
             entries: Mutex::new(tables.into_iter().map(entry).collect()),
@@ -60,7 +73,7 @@ impl Schedule {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The next turn; `None` when every table has ended or the run is to stop.
+    /// The next turn; `None` when every table has ended or is parked, or the run is to stop.
     pub(crate) async fn next(&self, cx: &RunContext) -> Option<Turn<'_>> {
         loop {
             let mut changed = std::pin::pin!(self.changed.notified());
@@ -91,11 +104,17 @@ impl Schedule {
     fn choose(&self) -> Choice<'_> {
         let now = Instant::now();
         let mut entries = self.lock();
-        if entries.iter().all(|entry| entry.stage.is_none()) {
+        let is_stuck = stuck(&entries);
+        let has_ended = |(entry, is_stuck): (&Entry, &bool)| entry.stage.is_none() || *is_stuck;
+        if entries.iter().zip(&is_stuck).all(has_ended) {
             return Choice::AllEnded;
         }
-        let may_go_on: Vec<bool> =
-            entries.iter().map(|entry| entry.has_room() && entry.may_go_on(&entries)).collect();
+        let may_go_on: Vec<bool> = entries
+            .iter()
+            .map(|entry| {
+                !entry.is_parked && entry.has_room() && entry.may_go_on(&entries, &is_stuck)
+            })
+            .collect();
         let free = entries
             .iter_mut()
             .enumerate()
@@ -121,6 +140,26 @@ impl Schedule {
     }
 }
 
+/// Which open tables get no further in this process: those that are parked, and those that wait for
+/// one of these.
+fn stuck(entries: &[Entry]) -> Vec<bool> {
+    let mut is_stuck: Vec<bool> = entries.iter().map(|entry| entry.is_parked).collect();
+    loop {
+        let next: Vec<bool> = entries
+            .iter()
+            .zip(&is_stuck)
+            .map(|(entry, known)| {
+                let by = |number: usize| is_stuck.get(number).copied().unwrap_or_default();
+                *known || entry.awaited(entries, &is_stuck).into_iter().any(by)
+            })
+            .collect();
+        if next == is_stuck {
+            return is_stuck;
+        }
+        is_stuck = next;
+    }
+}
+
 enum Choice<'a> {
     Turn(Turn<'a>),
     AllEnded,
@@ -139,18 +178,31 @@ impl Entry {
         }
     }
 
-    fn may_go_on(&self, all: &[Self]) -> bool {
+    fn may_go_on(&self, all: &[Self], is_stuck: &[bool]) -> bool {
+        self.awaited(all, is_stuck).is_empty()
+    }
+
+    /// The numbers of the tables that it waits for.
+    fn awaited(&self, all: &[Self], is_stuck: &[bool]) -> Vec<usize> {
+        let lacking = |numbers: &[usize], holds: fn(&Self) -> bool| -> Vec<usize> {
+            let open = |number: &usize| all.get(*number).is_some_and(|entry| !holds(entry));
+            numbers.iter().copied().filter(open).collect()
+        };
         match self.stage {
             Some(WorkKind::Chunk) => {
-                let of = |numbers: &[usize], holds: fn(&Self) -> bool| {
-                    numbers.iter().filter_map(|number| all.get(*number)).all(holds)
-                };
-                of(&self.waits.for_preparation, Self::is_ready)
-                    && of(&self.waits.for_rows, Self::has_rows)
+                let mut awaited = lacking(&self.waits.for_preparation, Self::is_ready);
+                awaited.extend(lacking(&self.waits.for_rows, Self::has_rows));
+                awaited
             }
-            // A foreign key needs the rows and the unique constraints of both its tables.
-            Some(WorkKind::Relink) => all.iter().all(Self::is_rebuilt),
-            _ => true,
+            // A foreign key needs the rows and the unique constraints of both its tables. It comes
+            // back whatever has become of others.
+            Some(WorkKind::Relink) => {
+                let moves = |number: &usize| !is_stuck.get(*number).copied().unwrap_or_default();
+                let counts =
+                    |number: &usize| moves(number) || self.waits.for_links.contains(number);
+                lacking(&(0..all.len()).filter(counts).collect::<Vec<_>>(), Self::is_rebuilt)
+            }
+            _ => Vec::new(),
         }
     }
 
@@ -184,6 +236,12 @@ impl Turn<'_> {
         self.schedule.change(self.table, |entry| entry.rests_until = Instant::now() + duration);
     }
 
+    /// Nobody here begins what comes next: the time that is left does not suffice, or this process can
+    /// do no more for the table.
+    pub(crate) fn park(&self) {
+        self.schedule.change(self.table, |entry| entry.is_parked = true);
+    }
+
     /// Something was settled: there may be work again.
     pub(crate) fn wake(&self) {
         self.schedule.change(self.table, |entry| entry.rests_until = Instant::now());
@@ -212,7 +270,8 @@ mod tests {
     }
 
     fn alone<const N: usize>(tables: [(bool, u32); N]) -> Schedule {
-        Schedule::new(tables.map(|(has_work, most)| (has_work, most, Waits::default())))
+        let standing = |has_work| if has_work { Standing::Open } else { Standing::Ended };
+        Schedule::new(tables.map(|(has_work, most)| (standing(has_work), most, Waits::default())))
     }
 
     #[tokio::test(start_paused = true)]
@@ -289,8 +348,9 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn chunks_wait_for_a_preparation_that_locks_their_table() {
-        let waits = Waits { for_preparation: vec![1], for_rows: Vec::new() };
-        let schedule = Schedule::new([(true, 2, waits), (true, 2, Waits::default())]);
+        let waits = Waits { for_preparation: vec![1], ..Waits::default() };
+        let schedule =
+            Schedule::new([(Standing::Open, 2, waits), (Standing::Open, 2, Waits::default())]);
         let cx = cx();
         let first = schedule.next(&cx).await.expect("first table");
         let second = schedule.next(&cx).await.expect("second table");
@@ -309,8 +369,9 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn chunks_wait_for_the_rows_that_theirs_refer_to() {
-        let waits = Waits { for_preparation: Vec::new(), for_rows: vec![1] };
-        let schedule = Schedule::new([(true, 2, waits), (true, 1, Waits::default())]);
+        let waits = Waits { for_rows: vec![1], ..Waits::default() };
+        let schedule =
+            Schedule::new([(Standing::Open, 2, waits), (Standing::Open, 1, Waits::default())]);
         let cx = cx();
         let child = schedule.next(&cx).await.expect("first table");
         let parent = schedule.next(&cx).await.expect("second table");
@@ -324,6 +385,63 @@ mod tests {
         assert!(matches!(schedule.choose(), Choice::Wait(_)), "the parent lacks rows");
         assert!(parent.end(), "whatever came of it");
         assert_eq!(schedule.next(&cx).await.map(|turn| turn.table), Some(0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_parked_table_gets_no_turn_and_the_others_go_on_unless_they_wait_for_it() {
+        let waits = |tables: &[usize]| Waits { for_rows: tables.to_vec(), ..Waits::default() };
+        let schedule = Schedule::new([
+            (Standing::Open, 2, waits(&[])),
+            (Standing::Open, 2, waits(&[0])),
+            (Standing::Open, 2, waits(&[])),
+        ]);
+        let cx = cx();
+        let mut preparing = Vec::new();
+        for _ in 0..3 {
+            preparing.push(schedule.next(&cx).await.expect("prepares"));
+        }
+        for turn in &preparing {
+            turn.advance(WorkKind::Chunk);
+        }
+        drop(preparing);
+        let parked = schedule.next(&cx).await.expect("the first table's chunks");
+        let other = schedule.next(&cx).await.expect("the third table's chunks");
+        assert_eq!(
+            (parked.table, other.table),
+            (0, 2),
+            "the second waits for the rows of the first"
+        );
+        parked.park();
+        drop(parked);
+        drop(other);
+        for _ in 0..3 {
+            assert_eq!(schedule.next(&cx).await.map(|turn| turn.table), Some(2));
+        }
+        assert!(schedule.next(&cx).await.expect("the third").end());
+        assert!(schedule.next(&cx).await.is_none(), "nobody waits for what nobody does");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_table_that_is_left_to_others_has_not_ended_for_those_that_wait_for_it() {
+        let waits = |rows: &[usize], links: &[usize]| Waits {
+            for_rows: rows.to_vec(),
+            for_links: links.to_vec(),
+            ..Waits::default()
+        };
+        let schedule = Schedule::new([
+            (Standing::LeftToOthers, 2, waits(&[], &[])),
+            (Standing::Open, 2, waits(&[0], &[0])),
+            (Standing::Open, 2, waits(&[], &[0])),
+            (Standing::Open, 2, waits(&[], &[])),
+        ]);
+        let cx = cx();
+        for stage in [WorkKind::Chunk, WorkKind::Relink, WorkKind::Relink] {
+            schedule.next(&cx).await.expect("prepares").advance(stage);
+        }
+        let turn = schedule.next(&cx).await.expect("foreign keys of others");
+        assert_eq!((turn.table, turn.stage), (3, WorkKind::Relink));
+        assert!(turn.end());
+        assert!(schedule.next(&cx).await.is_none(), "the others wait for what others do");
     }
 
     #[tokio::test]

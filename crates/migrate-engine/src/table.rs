@@ -1,6 +1,6 @@
 //! One table of a run on its way through the stages.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use migrate_core::{
@@ -12,6 +12,7 @@ use crate::job::TableJob;
 use crate::migration::Parts;
 use crate::report::TableReport;
 use crate::retry::{Outage, steadily};
+use crate::schedule::Standing;
 use crate::table_plan::Ends;
 
 /// Crashes of the server within one run after which it is given up.
@@ -31,6 +32,9 @@ pub(crate) struct Table {
     end: OnceLock<TableEnd>,
     awaited: Mutex<Option<WorkerId>>,
     went_back: AtomicU32,
+    has_small_budget: AtomicBool,
+    /// Whether another process has begun the run, and this one only helps.
+    is_joined: bool,
 }
 
 /// How a table ended in this process.
@@ -39,6 +43,8 @@ struct TableEnd {
     outcome: Outcome,
     reason: Option<String>,
     progress: TableProgress,
+    /// Whether it is this process that cannot go on, and not the work that has come to an end.
+    is_of_process: bool,
 }
 
 impl Table {
@@ -58,7 +64,15 @@ impl Table {
             end: OnceLock::new(),
             awaited: Mutex::default(),
             went_back: AtomicU32::new(0),
+            has_small_budget: AtomicBool::new(false),
+            is_joined: false,
         }
+    }
+
+    /// Marks it as a table of a run that another process has begun.
+    pub(crate) fn joined(mut self) -> Self {
+        self.is_joined = true;
+        self
     }
 
     /// Whether it may go back to its chunks once more: a ledger that contradicts itself must not
@@ -170,6 +184,15 @@ impl Table {
         });
     }
 
+    /// Tells once that the memory budget is too small for a chunk, where it is.
+    pub(crate) fn note_small_budget(&self, cx: &RunContext, note: Option<String>) {
+        if let Some(note) = note
+            && !self.has_small_budget.swap(true, Ordering::Relaxed)
+        {
+            cx.emit(&Event::Noted { table: self.job.to.clone(), note });
+        }
+    }
+
     /// How far it is, by the ledger.
     pub(crate) async fn progress(&self) -> Result<TableProgress> {
         self.progress_of(self.id()).await
@@ -196,20 +219,48 @@ impl Table {
         self.end_by(error, TableProgress::empty(self.id()));
     }
 
-    /// Ends it by an error.
-    pub(crate) fn end_by(&self, error: &Error, progress: TableProgress) {
+    /// How it stands before the workers begin.
+    pub(crate) async fn standing(&self, cx: &RunContext) -> Standing {
+        match (self.has_work(), self.is_left_to_others(cx).await) {
+            (true, _) => Standing::Open,
+            (false, true) => Standing::LeftToOthers,
+            (false, false) => Standing::Ended,
+        }
+    }
+
+    /// Whether it may go on elsewhere, although this process cannot open it. What nobody has planned has
+    /// come to its end here, unless somebody else is to plan it.
+    async fn is_left_to_others(&self, cx: &RunContext) -> bool {
+        let is_of_process = self.end.get().is_some_and(|end| end.is_of_process);
+        if !is_of_process || self.has_work() || cx.cancel.is_cancelled() {
+            return false;
+        }
+        match self.progress().await {
+            Ok(progress) if progress.outcome.is_some() => false,
+            Ok(_) if self.is_joined => true,
+            Ok(_) => {
+                let plan = steadily!(self.outage, self.status.load_plan(self.id()));
+                !matches!(plan, Ok(None))
+            }
+            Err(_no_answer) => true,
+        }
+    }
+
+    /// Ends it by an error; answers whether it had not ended before.
+    pub(crate) fn end_by(&self, error: &Error, progress: TableProgress) -> bool {
         let outcome = match error.kind() {
             ErrorKind::Cancelled | ErrorKind::DeadlineExceeded => Outcome::Paused,
             ErrorKind::LeaseLost => Outcome::Superseded,
             _ if progress.completed_chunk_count > 0 => Outcome::Partial,
             _ => Outcome::Failed,
         };
-        self.end(outcome, Some(error.report().to_string()), progress);
+        let reason = Some(error.report().to_string());
+        self.end.set(TableEnd { outcome, reason, progress, is_of_process: true }).is_ok()
     }
 
     /// Ends it; only the first end counts.
     pub(crate) fn end(&self, outcome: Outcome, reason: Option<String>, progress: TableProgress) {
-        self.end.get_or_init(|| TableEnd { outcome, reason, progress });
+        self.end.get_or_init(|| TableEnd { outcome, reason, progress, is_of_process: false });
     }
 
     pub(crate) fn has_ended(&self) -> bool {
@@ -233,12 +284,14 @@ impl Table {
             Some(end) => end.clone(),
             None => self.end_as_of_now().await,
         };
-        // Completion was recorded when it was proved, and a superseded table is not ours any more.
-        let is_recorded = matches!(
+        // Completion was recorded when it was proved, and a superseded table is not ours any more. What
+        // keeps a helper from helping is no end of the table.
+        let is_done = matches!(
             end.outcome,
             Outcome::Completed | Outcome::CompletedWithRejects | Outcome::Superseded
         );
-        if !is_recorded {
+        let is_others = self.is_joined && end.is_of_process && end.outcome != Outcome::Paused;
+        if !is_done && !is_others {
             let reason = end.reason.as_deref();
             let recorded =
                 steadily!(self.outage, self.status.finish_table(self.id(), end.outcome, reason));
@@ -253,6 +306,7 @@ impl Table {
             counts: end.progress.counts,
             chunk_count: end.progress.chunk_count,
             completed_chunk_count: end.progress.completed_chunk_count,
+            guarantee: self.work.as_ref().and_then(|(plan, _)| plan.guarantee),
             reason: end.reason,
         }
     }
@@ -262,13 +316,22 @@ impl Table {
         match self.progress().await {
             Ok(progress) => {
                 let completed = progress.outcome.unwrap_or(Outcome::Completed);
-                let outcome = if was_completed { completed } else { Outcome::Paused };
-                TableEnd { outcome, reason: None, progress }
+                let outcome = match (progress.failed_chunk_count, progress.completed_chunk_count) {
+                    _ if was_completed => completed,
+                    (0, _) => Outcome::Paused,
+                    (_, 0) => Outcome::Failed,
+                    _ => Outcome::Partial,
+                };
+                let reason = progress.first_failure.clone();
+                let reason =
+                    reason.filter(|_| matches!(outcome, Outcome::Failed | Outcome::Partial));
+                TableEnd { outcome, reason, progress, is_of_process: false }
             }
             Err(error) => TableEnd {
                 outcome: if was_completed { Outcome::Completed } else { Outcome::Paused },
                 reason: Some(error.report().to_string()),
                 progress: TableProgress::empty(self.id()),
+                is_of_process: true,
             },
         }
     }

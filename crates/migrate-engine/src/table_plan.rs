@@ -6,10 +6,12 @@ use std::sync::Arc;
 use futures::future::join;
 use migrate_core::{
     Chunk, ChunkPlan, ColumnMatch, ColumnName, ColumnType, CommitGuarantee, Error, ErrorKind,
-    Fidelity, LoadPlan, PlanFacts, Predicate, Pushdown, Result, Return, RunId, SinkTable, Snapshot,
-    SourceTable, TableDefinition, TableId, TablePlan, TableRef, WriteMode, code,
+    Fidelity, Guarantee, LoadPlan, PlanFacts, Predicate, Pushdown, Result, Return, RunId,
+    SinkTable, Snapshot, SourceTable, TableDefinition, TableId, TablePlan, TableRef, WriteMode,
+    code,
 };
 
+use crate::chunk_memory::largest_of;
 use crate::cut::cut;
 use crate::job::{
     BadRowPolicy, CreationPolicy, FidelityPolicy, NonemptyPolicy, SnapshotPolicy, TableJob,
@@ -92,6 +94,8 @@ pub struct PlannedTable {
     pub dropped: Vec<ColumnName>,
     /// Target columns that keep their default.
     pub unfilled: Vec<ColumnName>,
+    /// Bytes that the largest chunk takes at the least while it runs.
+    pub chunk_memory_bytes: u64,
 }
 
 /// How a target table would be created.
@@ -109,6 +113,7 @@ pub struct DefinedTable {
 impl From<Draft> for PlannedTable {
     fn from(draft: Draft) -> Self {
         Self {
+            chunk_memory_bytes: largest_of(&draft),
             plan: draft.plan,
             chunks: draft.chunks,
             columns: draft.columns,
@@ -164,7 +169,9 @@ pub(crate) async fn open(
 /// The target table that would hold the source table.
 pub(crate) async fn define(job: &TableJob, source: &dyn SourceTable) -> Result<TableDefinition> {
     let annotations = source.annotations().await?;
-    Ok(annotations.describe(source.schema(), job.to.clone(), &job.columns))
+    let wanted = annotations.describe(source.schema(), job.to.clone(), &job.columns);
+    // Rows are known by the mode's key from the first load on.
+    wanted.with_key(job.mode.keys()).map_err(|error| error.with("table", &job.to))
 }
 
 /// Decides how a table is loaded. `has_own_rows` says that another entry of the run has filled the
@@ -181,7 +188,6 @@ pub(crate) async fn plan_table(
     has_own_rows: bool,
     entry: Option<TableId>,
 ) -> Result<Draft> {
-    job.ensure_supported()?;
     let pinned = pinned.filter(|_| job.snapshot != SnapshotPolicy::Off);
     let missing = entry.map_or(Missing::Imagine, |_| Missing::Create);
     let mut ends = open(job, parts, pinned, missing).await?;
@@ -199,7 +205,7 @@ pub(crate) async fn plan_table(
     if !matched.dropped.is_empty() {
         notes.push(format!("not in the target, so not read: {}", listed(&matched.dropped)));
     }
-    let window = window::pin(job, parts, &ends).await?;
+    let window = window::pin(job, parts, &ends, &matched.pairs).await?;
     let goes_on = window.as_ref().is_some_and(|pinned| pinned.goes_on);
     refuse_second_copy(job, &ends, has_own_rows || goes_on).await?;
     let has_nothing_new = window.as_ref().is_some_and(|pinned| pinned.is_empty);
@@ -248,6 +254,8 @@ pub(crate) async fn plan_table(
     plan.strategy = cut.strategy;
     plan.rationale = cut.rationale;
     plan.references = ends.sink.references().await?;
+    let store = parts.status.commit_domain();
+    plan.guarantee = Some(Guarantee::of(&ends.sink.capabilities().commit, store));
     plan.notes = notes;
     Ok(Draft {
         ends,

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use migrate_core::value::{EpochDay, EpochTime};
 use migrate_core::{
-    ColumnName, ColumnType, Error, ErrorKind, LastWindow, Result, Scalar, WatermarkWindow,
-    WindowRows, WriteMode, code,
+    ColumnName, ColumnPair, ColumnType, Error, ErrorKind, LastWindow, Result, Scalar, ValuePart,
+    WatermarkWindow, WindowRows, WriteMode, code,
 };
 
 use crate::job::{NonemptyPolicy, TableJob};
@@ -70,7 +70,12 @@ pub(crate) struct Pinned {
 ///
 /// `Config` for a watermark that cannot be one or that would double rows, `Conflict` where rows could
 /// be appended twice, and what either end answers.
-pub(crate) async fn pin(job: &TableJob, parts: &Parts, ends: &Ends) -> Result<Option<Pinned>> {
+pub(crate) async fn pin(
+    job: &TableJob,
+    parts: &Parts,
+    ends: &Ends,
+    pairs: &[ColumnPair],
+) -> Result<Option<Pinned>> {
     let Some(watermark) = &job.watermark else { return Ok(None) };
     let rule = Rule { watermark, has_keys: job.mode != WriteMode::Copy };
     let column_type = &ends.source.schema().require(&watermark.source)?.column_type;
@@ -90,9 +95,19 @@ pub(crate) async fn pin(job: &TableJob, parts: &Parts, ends: &Ends) -> Result<Op
     let last = match watermark.low {
         WatermarkLow::LastWindow => parts.status.last_window(&job.to, &scope).await?,
         WatermarkLow::Target => {
-            let high = ends.sink.greatest(&watermark.target, column_type).await?;
-            high.map(|high| LastWindow {
-                high,
+            let is_it = |pair: &&ColumnPair| {
+                pair.target == watermark.target && pair.part == ValuePart::Whole
+            };
+            let pair = pairs.iter().find(is_it).cloned().unwrap_or_else(|| {
+                let (source, target) = (watermark.source.clone(), watermark.target.clone());
+                ColumnPair::new(source, target, column_type.clone())
+            });
+            let greatest = ends.sink.greatest(&pair).await?;
+            if greatest.as_ref().is_some_and(|greatest| !greatest.is_exact) {
+                rule.require_keys().map_err(|error| error.with("table", &job.to))?;
+            }
+            greatest.map(|greatest| LastWindow {
+                high: greatest.value,
                 rows_at_high: None,
                 is_latest: true,
                 is_void: false,
@@ -179,6 +194,20 @@ impl Rule<'_> {
             );
         }
         Ok(())
+    }
+
+    /// A bound below what is loaded already means reading rows again.
+    fn require_keys(self) -> Result<()> {
+        if self.has_keys {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::Config,
+            "The target keeps fewer digits of its watermarks than the source, so rows would be \
+             appended again",
+        )
+        .with("column", &self.watermark.target)
+        .with_hint("set \"uniqueness_columns\", or \"watermark_low\": \"last_window\""))
     }
 
     /// Rows that somebody has appended since the last window would be appended a second time.

@@ -1,23 +1,23 @@
 //! One worker: claim, do, settle.
 
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::sync::{Arc, OnceLock};
 
 use migrate_core::{
-    Chunk, ChunkId, Claim, CommitGuarantee, CommitRecord, Error, ErrorKind, Event, Failure, Holder,
-    Lease, LoadPlan, Outcome, Result, Retry, RunContext, ScanRequest, Settled, TablePlan,
-    TableProgress, WorkItem, WorkKind, WorkerId, WriteSummary,
+    Chunk, ChunkId, Claim, CommitGuarantee, CommitRecord, Error, ErrorKind, Event, Failure, Fence,
+    Holder, Lease, LoadPlan, Result, Retry, RunContext, Settled, TablePlan, WorkItem, WorkKind,
+    WorkerId, WriteSummary,
 };
+use tokio::time::Instant;
 
+use crate::chunk_memory::{least_bytes, scan_of, too_small};
+use crate::deadline::{had_its_time, is_over, paced};
 use crate::drain::Drain;
 use crate::retry::{rest_after, steadily};
 use crate::schedule::Turn;
+use crate::steps::{after, comes_after_chunks, go_back, lacks_chunks};
 use crate::table::Table;
 use crate::table_plan::Ends;
-use crate::verify::counted;
-
-/// How long a claim that is on its way may take when the run is to stop.
-const CLAIM_GRACE: Duration = Duration::from_secs(2);
+use crate::verify::{Witnessed, counted};
 
 /// Takes turns until there are none.
 #[derive(Debug)]
@@ -52,31 +52,30 @@ impl Worker {
             WorkKind::Prepare => plan.prepared_by.unwrap_or(table.id()),
             _ => table.id(),
         };
-        let claiming = async {
-            steadily!(
-                table.outage,
-                table.status.claim(owner, turn.stage, &self.name, self.drain.lease)
-            )
-        };
-        let mut claiming = std::pin::pin!(claiming);
-        let claim = tokio::select! {
-            claim = &mut claiming => claim?,
-            // Dropped on its way, it could leave a lease that nobody knows of.
-            () = cx.cancel.cancelled() => match tokio::time::timeout(CLAIM_GRACE, claiming).await {
-                Ok(claim) => claim?,
-                Err(_elapsed) => return cx.ensure_active(),
-            },
-        };
+        let claim = steadily!(
+            table.outage,
+            table.status.claim(owner, turn.stage, &self.name, self.drain.lease)
+        )?;
         match claim {
             Claim::Leased(lease) if comes_after_chunks(turn.stage) => {
                 // Looked at under the lease: a crash of the server that took commits of chunks along
                 // takes every later commit along too, so this lease is younger than the crash.
                 let progress = table.progress().await?;
                 let settled = progress.completed_chunk_count + progress.failed_chunk_count;
-                if settled < progress.chunk_count && table.may_go_back() {
+                let is_open = settled < progress.chunk_count;
+                if is_open && table.may_go_back() {
                     steadily!(table.outage, table.status.release(&lease))?;
-                    go_back(turn, table);
+                    go_back(turn, table, plan);
                     return Ok(());
+                }
+                // Readers never see a table that lacks a chunk.
+                let is_whole = progress.completed_chunk_count == plan.chunk_count;
+                if turn.stage == WorkKind::Publish && !is_whole {
+                    steadily!(table.outage, table.status.release(&lease))?;
+                    if is_open {
+                        return Err(lacks_chunks(table, plan, &progress));
+                    }
+                    return self.go_on(turn, table, after(turn.stage, plan), cx).await;
                 }
                 self.carry_out(turn, table, &lease, cx).await
             }
@@ -113,7 +112,8 @@ impl Worker {
             let table = table.job.to.clone();
             cx.emit(&Event::ChunkStarted { table, chunk, attempt });
         }
-        let outcome = self.under_lease(table, plan, ends, lease, cx).await;
+        let admitted = OnceLock::new();
+        let outcome = self.under_lease(table, (plan, ends), lease, &admitted, cx).await;
         let done = match outcome {
             Ok(summary) => {
                 let done = self.committed(table, lease, &summary).await?;
@@ -124,6 +124,11 @@ impl Worker {
                     cx.emit(&Event::ChunkCompleted { table, chunk, summary, elapsed });
                 }
                 done
+            }
+            Err(error) if is_out_of_time(&error, cx) => {
+                // Nobody here begins it again.
+                turn.park();
+                self.out_of_time(table, lease, admitted.get(), &error, cx).await?
             }
             Err(error) => self.failed(table, lease, chunk, &error, cx).await?,
         };
@@ -141,9 +146,9 @@ impl Worker {
     async fn under_lease(
         &self,
         table: &Table,
-        plan: &TablePlan,
-        ends: &Ends,
+        (plan, ends): (&TablePlan, &Ends),
         lease: &Lease,
+        admitted: &OnceLock<Instant>,
         cx: &RunContext,
     ) -> Result<WriteSummary> {
         let cx_of_work = cx.child();
@@ -157,7 +162,8 @@ impl Worker {
                 prepared.map(|()| WriteSummary::default())
             }
             WorkItem::Chunk(chunk) => {
-                let copied = self.copy(plan, ends, chunk, record, &cx_of_work).await;
+                let work = (plan, ends);
+                let copied = self.copy(table, work, chunk, record, admitted, &cx_of_work).await;
                 copied.map_err(|error| error.with("table", &plan.target).with("chunk", chunk.id))
             }
             WorkItem::SetAside => {
@@ -172,7 +178,8 @@ impl Worker {
                 published.map(|()| WriteSummary::default())
             }
             WorkItem::Rebuild(number) | WorkItem::Relink(number) => {
-                let restored = restore(plan, ends, *number, &cx_of_work).await;
+                let fence = shared_fence(table, ends, lease);
+                let restored = restore(plan, ends, *number, fence.as_deref(), &cx_of_work).await;
                 restored.map(|()| WriteSummary::default())
             }
             WorkItem::Finish => {
@@ -193,21 +200,33 @@ impl Worker {
 
     async fn copy(
         &self,
-        plan: &TablePlan,
-        ends: &Ends,
+        table: &Table,
+        (plan, ends): (&TablePlan, &Ends),
         chunk: &Chunk,
         record: Option<&dyn CommitRecord>,
+        admitted: &OnceLock<Instant>,
         cx: &RunContext,
     ) -> Result<WriteSummary> {
-        let request = ScanRequest::new(plan.load.read_columns(), chunk.extent.clone())
-            .with_filter(plan.filter.clone())
-            .with_order(plan.order.clone())
-            .with_expected_rows(chunk.expected_rows);
-        let scan_bytes = ends.source.scan_memory_bytes();
-        let share = self.drain.budget.reserve(scan_bytes, request.batch_bytes);
-        let _share = cx.unless_cancelled(share).await?;
-        let batches = counted(ends.source.scan(request, cx).await?, chunk);
-        ends.sink.write_chunk(&plan.load, chunk, batches, record, cx).await
+        let request = scan_of(plan, chunk);
+        let bytes = least_bytes(ends, &plan.load, chunk, &request);
+        table.note_small_budget(cx, too_small(bytes, self.drain.budget.bytes()));
+        let tally = &self.drain.tally;
+        let share = async { Ok(tally.memory(self.drain.budget.admit(bytes)).await) };
+        let share = cx.unless_cancelled(share).await?;
+        // Its time begins here: a small memory budget says nothing about the chunk.
+        admitted.get_or_init(Instant::now);
+        let copying = async {
+            let scan = ends.source.scan(request.with_memory(share), cx);
+            let batches = tally.reading(scan).await?;
+            let passed = Arc::default();
+            let batches = tally.delivered(counted(batches, chunk, &passed));
+            let batches = paced(batches, chunk, cx.deadline);
+            let record = record.map(|record| Witnessed::new(record, &passed));
+            let record = record.as_ref().map(|record| record as &dyn CommitRecord);
+            let written = ends.sink.write_chunk(&plan.load, chunk, batches, record, cx).await;
+            passed.judge(written, chunk)
+        };
+        tally.copying(copying).await
     }
 
     /// The sink has committed; records completion where that did not happen together.
@@ -227,6 +246,40 @@ impl Worker {
             Settled::Applied | Settled::AlreadyCompleted => Ok(Done::Committed),
             Settled::LeaseLost => Ok(Done::NotYet),
         }
+    }
+
+    /// Gives work back for which the time does not suffice. Chunks that have had their time, again and
+    /// again, are given up: they would use up every budget and never be done.
+    async fn out_of_time(
+        &self,
+        table: &Table,
+        lease: &Lease,
+        began: Option<&Instant>,
+        error: &Error,
+        cx: &RunContext,
+    ) -> Result<Done> {
+        let chunk = match lease.item() {
+            WorkItem::Chunk(chunk) => chunk.id,
+            _ => return steadily!(table.outage, table.status.release(lease)).map(Done::from),
+        };
+        let had = |deadline| began.is_some_and(|began| had_its_time(deadline, *began));
+        if !cx.deadline.is_some_and(had) {
+            return steadily!(table.outage, table.status.release(lease)).map(Done::from);
+        }
+        let reason = Error::new(error.kind(), "The chunk does not fit into the time budget")
+            .with("table", &table.job.to)
+            .with("chunk", chunk)
+            .with_hint("raise --deadline, or lower `batch_size` and start anew with --no-resume")
+            .report()
+            .to_string();
+        let failure = Failure { code: error.code().name(), reason: reason.clone(), retry_in: None };
+        let most = table.job.max_attempts.get().saturating_add(1);
+        let done =
+            steadily!(table.outage, table.status.overrun(lease, most, &failure)).map(Done::from)?;
+        if done == Done::NotYet {
+            cx.emit(&Event::Noted { table: table.job.to.clone(), note: reason });
+        }
+        Ok(done)
     }
 
     /// Settles a failure by its kind. A COMMIT whose answer was lost turns out to be a success.
@@ -264,103 +317,14 @@ impl Worker {
         }
         Ok(done)
     }
+}
 
-    /// Nothing of this stage is left, anywhere.
-    async fn drained(
-        &self,
-        turn: &Turn<'_>,
-        table: &Table,
-        (completed, failed): (u64, u64),
-        cx: &RunContext,
-    ) -> Result<()> {
-        let (plan, _) = table.work()?;
-        if completed + failed != plan.item_count(turn.stage) {
-            return Err(Error::new(ErrorKind::Internal, "The ledger lacks a step of the table")
-                .with("step", turn.stage)
-                .with_hint("start anew with --no-resume"));
-        }
-        let next = match (turn.stage, failed) {
-            (WorkKind::Finish, 0) => return self.complete(turn, table, cx).await,
-            (WorkKind::Prepare | WorkKind::SetAside | WorkKind::Finish, 1..) => {
-                return self.end_with_failures(turn, table, cx).await;
-            }
-            // What was taken away comes back whatever has failed, but nothing unfinished is shown.
-            (WorkKind::Chunk, 1..) => after(WorkKind::Publish, plan),
-            (stage, _) => after(stage, plan),
-        };
-        if next == WorkKind::Finish && table.progress().await?.first_failure.is_some() {
-            return self.end_with_failures(turn, table, cx).await;
-        }
-        turn.advance(next);
-        Ok(())
-    }
-
-    /// Every chunk is committed and the table is in good shape.
-    async fn complete(&self, turn: &Turn<'_>, table: &Table, cx: &RunContext) -> Result<()> {
-        let (plan, _) = table.work()?;
-        let progress = table.progress().await?;
-        if progress.completed_chunk_count != plan.chunk_count {
-            if progress.failed_chunk_count == 0 && table.may_go_back() {
-                go_back(turn, table);
-                return Ok(());
-            }
-            return Err(Error::new(
-                ErrorKind::Internal,
-                format!(
-                    "{} of {} chunks are committed, yet none is left",
-                    progress.completed_chunk_count, plan.chunk_count
-                ),
-            )
-            .with("table", &table.job.to)
-            .with_hint("start anew with --no-resume"));
-        }
-        let outcome = match progress.counts.rows_rejected {
-            0 => Outcome::Completed,
-            _ => Outcome::CompletedWithRejects,
-        };
-        steadily!(table.outage, table.status.finish_table(table.id(), outcome, None))?;
-        table.end(outcome, None, progress);
-        if turn.end() {
-            table.announce_end(cx);
-        }
-        Ok(())
-    }
-
-    async fn end_with_failures(
-        &self,
-        turn: &Turn<'_>,
-        table: &Table,
-        cx: &RunContext,
-    ) -> Result<()> {
-        let progress = table.progress().await?;
-        let outcome = match (progress.outcome, progress.completed_chunk_count) {
-            (Some(Outcome::Superseded), _) => Outcome::Superseded,
-            (_, 0) => Outcome::Failed,
-            _ => Outcome::Partial,
-        };
-        let reason = match (outcome, &progress.first_failure) {
-            (Outcome::Superseded, _) => Some("a newer run has taken over the table".to_owned()),
-            (_, Some(reason)) => Some(reason.clone()),
-            (_, None) => table.failure_of_shared_step().await?,
-        };
-        table.end(outcome, reason, progress);
-        if turn.end() {
-            table.announce_end(cx);
-        }
-        Ok(())
-    }
-
-    /// The ledger does not answer or contradicts itself: this process can do no more for the table.
-    async fn give_up(&self, turn: &Turn<'_>, table: &Table, error: &Error, cx: &RunContext) {
-        if error.kind().retry() == Retry::GiveBack && cx.cancel.is_cancelled() {
-            return;
-        }
-        let unknown = |_no_answer| TableProgress::empty(table.id());
-        let progress = table.progress().await.unwrap_or_else(unknown);
-        table.end_by(error, progress);
-        if turn.end() {
-            table.announce_end(cx);
-        }
+/// Whether work was given up for the time budget, and for nothing else.
+fn is_out_of_time(error: &Error, cx: &RunContext) -> bool {
+    match error.kind() {
+        ErrorKind::DeadlineExceeded => true,
+        ErrorKind::Cancelled => cx.deadline.is_some_and(is_over),
+        _ => false,
     }
 }
 
@@ -375,46 +339,31 @@ fn shared_record(table: &Table, ends: &Ends, lease: &Lease) -> Option<Arc<dyn Co
     }
 }
 
-/// Whether a step is taken only when no chunk is left.
-fn comes_after_chunks(stage: WorkKind) -> bool {
-    !matches!(stage, WorkKind::Prepare | WorkKind::SetAside | WorkKind::Chunk)
-}
-
-/// Chunks that this process has seen committed are open again: the server has lost the last commits
-/// in a crash. The ledger lost them together with the rows, so they are copied again.
-fn go_back(turn: &Turn<'_>, table: &Table) {
-    tracing::warn!(
-        table = %table.job.to,
-        "chunks are open again: a crash of the server has undone their commits"
-    );
-    turn.advance(WorkKind::Chunk);
-}
-
-/// The next stage in which there is something to do.
-fn after(stage: WorkKind, plan: &TablePlan) -> WorkKind {
-    const STAGES: [WorkKind; 7] = [
-        WorkKind::Prepare,
-        WorkKind::SetAside,
-        WorkKind::Chunk,
-        WorkKind::Publish,
-        WorkKind::Rebuild,
-        WorkKind::Relink,
-        WorkKind::Finish,
-    ];
-    let later = STAGES.into_iter().skip_while(|one| *one != stage).skip(1);
-    let mut with_work = later.filter(|one| plan.item_count(*one) > 0);
-    with_work.next().unwrap_or(WorkKind::Finish)
+/// What holds the sink's own transactions to the lease, where they can see it.
+fn shared_fence(table: &Table, ends: &Ends, lease: &Lease) -> Option<Arc<dyn Fence>> {
+    match ends.sink.capabilities().commit {
+        CommitGuarantee::Transactional(domain) => {
+            table.status.fence(lease).filter(|fence| *fence.domain() == domain)
+        }
+        _ => None,
+    }
 }
 
 /// Brings back one thing of the plan.
-async fn restore(plan: &TablePlan, ends: &Ends, number: u32, cx: &RunContext) -> Result<()> {
+async fn restore(
+    plan: &TablePlan,
+    ends: &Ends,
+    number: u32,
+    fence: Option<&dyn Fence>,
+    cx: &RunContext,
+) -> Result<()> {
     let object = usize::try_from(number).ok().and_then(|at| plan.load.restore.get(at));
     let object = object.ok_or_else(|| {
         Error::new(ErrorKind::Internal, "The plan lacks what a step brings back")
             .with("step", number)
             .with_hint("report this with the log of the run")
     })?;
-    ends.sink.restore(object, cx).await
+    ends.sink.restore(object, fence, cx).await
 }
 
 impl From<Settled> for Done {

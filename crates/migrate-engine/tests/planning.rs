@@ -61,7 +61,7 @@ async fn types_that_do_not_fit_are_listed_before_a_row_moves() {
 }
 
 #[tokio::test]
-async fn a_mode_or_feature_that_is_not_there_is_refused_by_name() {
+async fn a_mode_or_policy_that_is_not_there_is_refused_by_name() {
     let mut upsert = job();
     upsert.mode = WriteMode::Upsert { keys: vec!["id".into()], version: None };
     let error = refusal(upsert, sink()).await;
@@ -72,9 +72,6 @@ async fn a_mode_or_feature_that_is_not_there_is_refused_by_name() {
     let error = refusal(quarantine, sink()).await;
     assert_eq!(error.kind(), ErrorKind::Unsupported);
     assert!(error.to_string().contains("bad rows") && error.hint().is_some(), "{error}");
-    let mut feature = job();
-    feature.missing_features.push("disable_index".into());
-    assert!(refusal(feature, sink()).await.to_string().contains("disable_index"));
 }
 
 #[tokio::test]

@@ -99,13 +99,15 @@ pub(crate) fn watched() -> (RunContext, Arc<Recorder>) {
 }
 
 type Fault = dyn Fn(&Chunk, u32) -> Option<Error> + Send + Sync;
+type Answer = dyn Fn(&Chunk, u32, WriteSummary) -> Result<WriteSummary> + Send + Sync;
 
-/// Wraps a memory sink; a fault may fail a write by its chunk and the number of the write.
+/// Wraps a memory sink; a fault may fail a write by its chunk and the number of the write, or change
+/// what is said of it.
 #[derive(Clone)]
 pub(crate) struct Faulty {
     pub(crate) inner: Arc<MemorySink>,
     before: Arc<Fault>,
-    after: Arc<Fault>,
+    after: Arc<Answer>,
     writes: Arc<AtomicU32>,
     written: Arc<Mutex<Vec<u32>>>,
 }
@@ -121,17 +123,24 @@ impl Faulty {
     pub(crate) fn before(
         fault: impl Fn(&Chunk, u32) -> Option<Error> + Send + Sync + 'static,
     ) -> Self {
-        Self::new(Arc::new(fault), Arc::new(|_, _| None))
+        Self::new(Arc::new(fault), Arc::new(|_, _, summary| Ok(summary)))
     }
 
     /// Fails after the rows are committed: the answer is lost.
     pub(crate) fn after(
         fault: impl Fn(&Chunk, u32) -> Option<Error> + Send + Sync + 'static,
     ) -> Self {
-        Self::new(Arc::new(|_, _| None), Arc::new(fault))
+        Self::saying(move |chunk, write, summary| fault(chunk, write).map_or(Ok(summary), Err))
     }
 
-    fn new(before: Arc<Fault>, after: Arc<Fault>) -> Self {
+    /// Says something else of what it has committed.
+    pub(crate) fn saying(
+        answer: impl Fn(&Chunk, u32, WriteSummary) -> Result<WriteSummary> + Send + Sync + 'static,
+    ) -> Self {
+        Self::new(Arc::new(|_, _| None), Arc::new(answer))
+    }
+
+    fn new(before: Arc<Fault>, after: Arc<Answer>) -> Self {
         Self {
             inner: Arc::new(sink()),
             before,
@@ -214,10 +223,7 @@ impl SinkTable for FaultyTable {
             return Err(error);
         }
         let summary = self.inner.write_chunk(plan, chunk, batches, record, cx).await?;
-        match (self.faults.after)(chunk, write) {
-            Some(error) => Err(error),
-            None => Ok(summary),
-        }
+        (self.faults.after)(chunk, write, summary)
     }
 
     async fn finish(&self, plan: &LoadPlan, cx: &RunContext) -> Result<()> {

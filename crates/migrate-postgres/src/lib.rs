@@ -22,4 +22,4 @@ pub use error::{classify, sqlstate};
 pub use settings::{PostgresSettings, SslMode};
 pub use sqlstate::is_about_row;
 pub use sqlx;
-pub use statement::{bound, execute};
+pub use statement::{bound, execute, execute_together};

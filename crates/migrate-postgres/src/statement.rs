@@ -41,3 +41,19 @@ pub async fn execute(
 ) -> Result<u64, sqlx::Error> {
     Ok(bound(statement).execute(connection).await?.rows_affected())
 }
+
+/// Runs statements without parameters in one message: the server makes one transaction of them, and
+/// brings it to its end without hearing from this side again.
+///
+/// # Errors
+///
+/// The driver's, for [`classify`](crate::classify); then none of them has changed anything.
+pub async fn execute_together<'a>(
+    connection: &mut PgConnection,
+    statements: impl IntoIterator<Item = &'a SqlStatement>,
+) -> Result<(), sqlx::Error> {
+    let all: Vec<&str> = statements.into_iter().map(|one| one.sql.as_str()).collect();
+    #[expect(clippy::disallowed_methods, reason = "each text comes from SqlBuilder, see above")]
+    let text = sqlx::AssertSqlSafe(all.join("; ")).into_sql_str();
+    sqlx::raw_sql(text).execute(connection).await.map(drop)
+}

@@ -8,5 +8,7 @@
 mod postgres;
 
 pub use migrate_core::{Sink, SinkTable};
+#[cfg(feature = "internals")]
+pub use postgres::internals;
 #[cfg(feature = "postgres")]
-pub use postgres::PgSink;
+pub use postgres::{CopyEncoder, PgSink};

@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use futures::{StreamExt, stream};
 use migrate_core::arrow::array::{ArrayRef, Int64Array, StringArray};
-use migrate_core::{BatchStream, ColumnType, CommitDomain, ErrorKind, RunContext, code};
+use migrate_core::{
+    BatchStream, Chunk, ChunkId, ColumnType, CommitDomain, CommitRecord, ErrorKind, Extent,
+    Predicate, RunContext, Scalar, SqlStatement, WriteSummary, code,
+};
 use migrate_postgres::sqlx;
 
 use crate::support::{Given, Ledger, Target, batch, batches, chunk, on_purpose, plan, write};
@@ -43,6 +46,51 @@ async fn a_lost_lease_rolls_the_rows_back() {
     let written = table.write_chunk(&plan, &chunk(), rows, Some(&record), &RunContext::new()).await;
     assert_eq!(written.expect_err("no such row in the ledger").kind(), ErrorKind::LeaseLost);
     assert_eq!(target.count("t").await, 0);
+}
+
+/// Notes how many rows were there when a chunk was entered.
+#[derive(Debug)]
+struct Entering {
+    inner: Ledger,
+    /// Whether the lease is still owned.
+    is_owned: bool,
+}
+
+impl CommitRecord for Entering {
+    fn domain(&self) -> &CommitDomain {
+        self.inner.domain()
+    }
+
+    fn statement(&self, summary: &WriteSummary) -> SqlStatement {
+        self.inner.statement(summary)
+    }
+
+    fn enter(&self) -> Option<SqlStatement> {
+        let sql = "insert into entered select count(*) from t having $1 = 1";
+        Some(SqlStatement { sql: sql.into(), params: vec![Scalar::from(i64::from(self.is_owned))] })
+    }
+}
+
+#[tokio::test]
+async fn the_transaction_of_a_chunk_begins_by_entering_it() {
+    let target = Target::with(TABLES).await;
+    target.execute("create table entered (rows bigint)").await;
+    let table = target.table("t").await;
+    let plan = plan(&ids(0..0));
+    for is_owned in [true, false] {
+        let inner = Ledger { domain: target.database.domain().clone(), number: 1 };
+        let record = Entering { inner, is_owned };
+        let rows = batches(vec![Ok(batch(if is_owned { ids(0..5) } else { ids(5..9) }))]);
+        let cx = RunContext::new();
+        let written = table.write_chunk(&plan, &chunk(), rows, Some(&record), &cx).await;
+        match written {
+            Ok(summary) => assert_eq!((is_owned, summary.rows_inserted), (true, 5)),
+            Err(error) => assert_eq!((is_owned, error.kind()), (false, ErrorKind::LeaseLost)),
+        }
+        assert_eq!(target.count("t").await, 5);
+    }
+    let entered = "select string_agg(rows::text, ' ') from entered";
+    assert_eq!(target.text(entered).await.as_deref(), Some("0"), "before its first row");
 }
 
 #[tokio::test]
@@ -219,4 +267,38 @@ async fn null_in_not_null_and_rows_far_down_are_named_too() {
         "{}",
         error.report()
     );
+}
+
+/// The server tells of a bad row when all of a COPY have been sent: more keys than are kept meanwhile
+/// are sent in several.
+#[tokio::test]
+async fn a_bad_row_among_any_number_of_keys_is_named() {
+    let target = Target::with("create table t (key text, n bigint check (n <> 13))").await;
+    let table = target.table("t").await;
+    let given = |row: i64, n: i64| {
+        let key: ArrayRef =
+            Arc::new(StringArray::from(vec![format!("{row:02}{}", "x".repeat(1 << 20))]));
+        let number: ArrayRef = Arc::new(Int64Array::from(vec![n]));
+        vec![
+            Given("key", ColumnType::Text { max_chars: None }, key),
+            Given("n", ColumnType::Int64, number),
+        ]
+    };
+    let by_key = Chunk::new(ChunkId(0), Extent::Rows { predicate: Predicate::is_null("key") });
+    let plan = plan(&given(0, 0));
+    let write = async |bad: Option<i64>| {
+        let rows = (1..=40).map(|row| Ok(batch(given(row, if bad == Some(row) { 13 } else { 0 }))));
+        let rows = batches(rows.collect());
+        table.write_chunk(&plan, &by_key, rows, None, &RunContext::new()).await
+    };
+    for bad in [1, 16, 17, 20, 40] {
+        let error = write(Some(bad)).await.expect_err("the check");
+        assert_eq!(error.context("row"), Some(bad.to_string().as_str()), "{}", error.report());
+        let key = error.context("key").expect("a key");
+        assert!(key.starts_with(&format!("\"key\"='{bad:02}xxx")), "{bad}: {key}");
+        assert_eq!(target.count("t").await, 0);
+    }
+    let summary = write(None).await.expect("fits");
+    assert_eq!((summary.rows_read, summary.rows_inserted), (40, 40));
+    assert_eq!(target.count("t").await, 40);
 }

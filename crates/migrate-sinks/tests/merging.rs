@@ -239,7 +239,13 @@ async fn a_key_with_null_is_refused_where_it_would_never_be_recognised() {
 #[tokio::test]
 async fn a_row_that_breaks_a_condition_is_named_in_each_mode() {
     let target = Target::with(
-        "create table t (k bigint primary key, at bigint unique check (at < 100), v text not null); \
+        "create table parent (id bigint primary key); insert into parent values (50), (3); \
+         create table t (k bigint primary key, at bigint unique check (at < 100), v text not null, \
+            p bigint generated always as (case when v = 'orphan' then 99 else 3 end) stored \
+                references parent); \
+         create function refuse() returns trigger language plpgsql as $$ begin \
+            if new.v = 'raise' then raise exception 'no'; end if; return new; end $$; \
+         create trigger refuse before insert on t for each row execute function refuse(); \
          insert into t values (0, 50, 'there')",
     )
     .await;
@@ -250,6 +256,8 @@ async fn a_row_that_breaks_a_condition_is_named_in_each_mode() {
         ((77, Some(100), Some("above")), "23514"),
         ((77, Some(50), Some("of another key")), "23505"),
         ((77, Some(3), Some("of a row before")), "23505"),
+        ((77, Some(77), Some("orphan")), "23503"),
+        ((77, Some(77), Some("raise")), "P0001"),
     ] {
         for mode in [upsert(None), insert_only()] {
             let mut rows: Vec<Row> =

@@ -1,6 +1,6 @@
 //! Emptying the target, once, and past sessions that were left behind.
 
-use migrate_core::{ErrorKind, LoadPlan, RunContext, TableRef, code};
+use migrate_core::{ErrorKind, LoadPlan, PlanFacts, RunContext, TableRef, code};
 use migrate_postgres::{PostgresSettings, sqlx};
 use sqlx::{Connection, Executor, PgConnection};
 
@@ -51,6 +51,46 @@ async fn a_session_that_a_dead_run_left_is_ended() {
     table.prepare(&emptying(&["t"]), None, &RunContext::new()).await.expect("empties");
     assert_eq!(target.count("t").await, 0);
     stale.execute("commit").await.expect_err("the stale session is gone");
+}
+
+/// Two tables, and the key that both do without.
+#[tokio::test]
+async fn one_preparation_at_a_time_takes_things_away() {
+    let target = Target::with(
+        "create table a (id bigint primary key); \
+         create table b (a bigint constraint of_a references a); create index on b (a)",
+    )
+    .await;
+    let (a, b) = (target.table("a").await, target.table("b").await);
+    let mut facts = PlanFacts::default();
+    facts.sets_aside = true;
+    let mut plans = Vec::new();
+    for (table, name) in [(&a, "a"), (&b, "b")] {
+        plans.push(table.settle_plan(emptying(&[name]), facts.clone()).await.expect("plans").plan);
+    }
+    let shares_key = |plan: &LoadPlan| plan.set_aside.iter().any(|one| one.what.contains("of_a"));
+    assert!(plans.iter().all(shares_key));
+    let mut other = PgConnection::connect(target.server.url()).await.expect("connects");
+    other.execute("select pg_advisory_lock(7883946363647714562)").await.expect("holds it");
+    let cx = RunContext::new();
+    let both =
+        async { tokio::join!(a.prepare(&plans[0], None, &cx), b.prepare(&plans[1], None, &cx)) };
+    let released = async {
+        let waiting = "select (count(*) = 2)::text from pg_locks where locktype = 'advisory' \
+                       and not granted and database = (select oid from pg_database \
+                       where datname = current_database())";
+        while target.text(waiting).await.as_deref() != Some("true") {
+            tokio::task::yield_now().await;
+        }
+        let keys = "select count(*)::text from pg_constraint where conname = 'of_a'";
+        assert_eq!(target.text(keys).await.as_deref(), Some("1"), "nothing was looked at yet");
+        drop(other);
+    };
+    let (ended, ()) = tokio::join!(both, released);
+    ended.0.expect("a");
+    ended.1.expect("b");
+    let left = "select count(*)::text from pg_constraint where conname = 'of_a'";
+    assert_eq!(target.text(left).await.as_deref(), Some("0"));
 }
 
 #[tokio::test]

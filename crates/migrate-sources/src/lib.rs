@@ -6,8 +6,11 @@
 //! | [`ParquetSource`] | files, row group by row group | the files' identity |
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "internals")]
+pub mod internals;
 #[cfg(feature = "parquet")]
 mod parquet;
+mod room;
 #[cfg(feature = "snowflake")]
 mod snowflake;
 mod task_stream;

@@ -1,6 +1,7 @@
-//! Batches from a task that the stream owns.
+//! Batches from a task that the stream owns, counted against the chunk's memory.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures::{Stream, StreamExt};
@@ -9,15 +10,26 @@ use migrate_core::{BatchStream, Error, ErrorKind, Result};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+use crate::room::Room;
+
 /// Where the task puts its batches.
-pub(crate) type BatchSender = mpsc::Sender<Result<RecordBatch>>;
+pub(crate) type BatchSender = mpsc::Sender<Result<Counted>>;
+
+/// A batch and the memory that it counts as.
+#[derive(Debug)]
+pub(crate) struct Counted {
+    pub(crate) batch: RecordBatch,
+    pub(crate) memory: Arc<Room>,
+}
 
 /// Dropping the stream ends the task. A task that panics ends the stream with an error: the end of
 /// the channel alone would look like the end of the rows.
 #[derive(Debug)]
 pub(crate) struct TaskStream {
     task: JoinSet<()>,
-    batches: mpsc::Receiver<Result<RecordBatch>>,
+    batches: mpsc::Receiver<Result<Counted>>,
+    /// Of the batch that the consumer has.
+    handed_out: Option<Arc<Room>>,
 }
 
 impl TaskStream {
@@ -30,7 +42,7 @@ impl TaskStream {
         let (sender, batches) = mpsc::channel(read_ahead);
         let mut task = JoinSet::new();
         start(&mut task, sender);
-        Self { task, batches }.boxed()
+        Self { task, batches, handed_out: None }.boxed()
     }
 }
 
@@ -39,6 +51,8 @@ impl Stream for TaskStream {
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.get_mut();
+        // Whoever asks for the next batch is done with the last.
+        this.handed_out = None;
         match this.batches.poll_recv(cx) {
             Poll::Ready(None) => match this.task.poll_join_next(cx) {
                 Poll::Ready(Some(Err(cause))) => {
@@ -50,7 +64,11 @@ impl Stream for TaskStream {
                 Poll::Ready(Some(Ok(())) | None) => Poll::Ready(None),
                 Poll::Pending => Poll::Pending,
             },
-            ready_or_pending => ready_or_pending,
+            Poll::Ready(Some(counted)) => Poll::Ready(Some(counted.map(|counted| {
+                this.handed_out = Some(counted.memory);
+                counted.batch
+            }))),
+            Poll::Pending => Poll::Pending,
         }
     }
 }

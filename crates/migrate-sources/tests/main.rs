@@ -1,5 +1,8 @@
 //! The sources against real files, and against Snowflake's protocol as the double speaks it.
 
+mod conformance;
+#[cfg(all(feature = "parquet", feature = "snowflake"))]
+mod memory;
 #[cfg(feature = "parquet")]
 mod parquet_files;
 #[cfg(feature = "snowflake")]

@@ -45,10 +45,30 @@ async fn installing_twice_changes_nothing() {
     let ledger = Ledger::installed().await;
     ledger.store.install().await.expect("again");
     let versions = "select count(*) from migration_status.schema_migrations";
-    assert_eq!(number(&ledger, versions).await, 2);
+    assert_eq!(number(&ledger, versions).await, 3);
     let in_public = "select count(*) from pg_class c join pg_namespace n on n.oid = c.relnamespace \
                      where n.nspname = 'public'";
     assert_eq!(number(&ledger, in_public).await, 0, "nothing of ours belongs there");
+}
+
+/// Whoever looks at the views meanwhile may hold what the next migration changes.
+#[tokio::test]
+async fn a_deadlock_does_not_keep_the_schema_from_being_made() {
+    let ledger = Ledger::empty().await;
+    // A sequence counts on when its transaction is undone.
+    for sql in [
+        "create sequence public.commands",
+        "create function public.deadlock() returns event_trigger language plpgsql as $$ begin \
+             if nextval('public.commands') in (3, 8) then \
+                 raise exception 'a deadlock' using errcode = '40P01'; end if; end $$",
+        "create event trigger deadlock on ddl_command_end execute function public.deadlock()",
+    ] {
+        ledger.execute(sql).await;
+    }
+    ledger.store.install().await.expect("tried again");
+    let tried = number(&ledger, "select last_value from public.commands").await;
+    assert!(tried > 8, "{tried}");
+    ledger.store.install().await.expect("finds nothing to do");
 }
 
 #[tokio::test]
@@ -94,7 +114,7 @@ async fn an_administrator_may_install_by_script() {
     let script: &'static str = Box::leak(schema_sql().into_boxed_str());
     sqlx::raw_sql(script).execute(ledger.pool()).await.expect("script");
     ledger.store.install().await.expect("finds nothing to do");
-    assert_eq!(number(&ledger, "select count(*) from migration_status.schema_migrations").await, 2);
+    assert_eq!(number(&ledger, "select count(*) from migration_status.schema_migrations").await, 3);
 }
 
 /// The published script as it was before rows could be set aside.
@@ -126,7 +146,7 @@ async fn a_ledger_of_the_first_version_is_upgraded_with_its_rows() {
     ledger.store.install().await.expect("upgrades");
     assert_eq!(
         number(&ledger, "select max(version) from migration_status.schema_migrations").await,
-        2
+        3
     );
     let kept = "select sum(rows_read)::bigint from migration_status.migration_chunk_status \
                 where rows_rejected = 0";

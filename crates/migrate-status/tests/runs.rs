@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use migrate_core::{
-    ErrorKind, Outcome, PlanStore, Resume, RunId, RunRequest, RunStore, Snapshot, TableState,
-    WorkKind, WorkQueue, WorkerId, WriteSummary, code,
+    ErrorKind, Failure, Outcome, PlanStore, Resume, RunId, RunRequest, RunStore, Snapshot,
+    TableState, WorkKind, WorkQueue, WorkerId, WriteSummary, code,
 };
 use migrate_postgres::sqlx;
 
@@ -37,6 +37,36 @@ async fn two_processes_that_start_at_once_share_one_run() {
         };
         assert_eq!(ids(handle), ids(first));
     }
+}
+
+/// Another process goes on with the table while a chunk of it is failing.
+#[tokio::test]
+async fn a_chunk_that_fails_while_its_table_is_opened_again_stays_counted() {
+    let ledger = Ledger::installed().await;
+    let id = ledger.planned(3).await;
+    let failure = || Failure { code: "internal", reason: "on purpose".into(), retry_in: None };
+    let failed = ledger.lease(id).await;
+    ledger.store.fail(&failed, &failure()).await.expect("fails");
+    let failing = ledger.lease(id).await;
+
+    let mut holder = ledger.pool().begin().await.expect("begins");
+    sqlx::query("select from migration_status.migration_table_status for update")
+        .execute(&mut *holder)
+        .await
+        .expect("locks");
+    let release = async {
+        ledger.until_waiting(2).await;
+        holder.commit().await.expect("commits");
+    };
+    let failing = async { ledger.store.fail(&failing, &failure()).await.expect("fails") };
+    let opening = async {
+        ledger.until_waiting(1).await;
+        ledger.begin(&[table("t", "f")]).await
+    };
+    tokio::join!(failing, opening, release);
+
+    let progress = ledger.store.progress(&[id]).await.expect("answers").remove(0);
+    assert_eq!(progress.failed_chunk_count, 1, "one is opened again, the other has failed since");
 }
 
 #[tokio::test]

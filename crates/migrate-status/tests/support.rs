@@ -10,13 +10,13 @@ use migrate_core::{
 use migrate_postgres::{Database, PostgresSettings, sqlx};
 use migrate_status::PgStatusStore;
 use postgres_sandbox::TestDatabase;
-use sqlx::PgPool;
+use sqlx::{AssertSqlSafe, PgPool};
 
 pub(crate) struct Ledger {
     pub(crate) store: PgStatusStore,
     pub(crate) database: Database,
     /// Dropped last.
-    _server: TestDatabase,
+    server: TestDatabase,
 }
 
 impl Ledger {
@@ -24,13 +24,25 @@ impl Ledger {
         let server = TestDatabase::create().await;
         let settings = PostgresSettings::from_url(server.url()).expect("url");
         let database = Database::connect(&settings, 12).await.expect("connects");
-        Self { store: PgStatusStore::new(database.clone()), database, _server: server }
+        Self { store: PgStatusStore::new(database.clone()), database, server }
     }
 
     pub(crate) async fn installed() -> Self {
         let ledger = Self::empty().await;
         ledger.store.install().await.expect("installs");
         ledger
+    }
+
+    /// Connections of another process.
+    pub(crate) async fn another_database(&self) -> Database {
+        let settings = PostgresSettings::from_url(self.server.url()).expect("url");
+        Database::connect(&settings, 4).await.expect("connects")
+    }
+
+    /// Runs a statement that the test has put together.
+    #[expect(clippy::disallowed_methods, reason = "statements of tests")]
+    pub(crate) async fn execute(&self, sql: &str) {
+        sqlx::query(AssertSqlSafe(sql)).execute(self.pool()).await.expect("runs");
     }
 
     pub(crate) fn pool(&self) -> &PgPool {
@@ -73,6 +85,23 @@ impl Ledger {
         match self.claim(table).await {
             Claim::Leased(lease) => *lease,
             other => panic!("no chunk to be had: {other:?}"),
+        }
+    }
+
+    /// Until this many sessions wait for locks.
+    pub(crate) async fn until_waiting(&self, sessions: i64) {
+        loop {
+            let waiting: i64 = sqlx::query_scalar(
+                "select count(*) from pg_stat_activity \
+                 where datname = current_database() and wait_event_type = 'Lock'",
+            )
+            .fetch_one(self.pool())
+            .await
+            .expect("answers");
+            if waiting >= sessions {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
 

@@ -14,7 +14,7 @@ use crate::double::Double;
 use crate::error::Error;
 use crate::knobs::Knobs;
 use crate::log::Log;
-use crate::server::{self, Bound, Connections, State};
+use crate::server::{self, Bound, Connections, KeptAnswers, State};
 use crate::session::Sessions;
 use crate::sql::Account;
 use crate::store::Store;
@@ -169,6 +169,7 @@ impl DoubleBuilder {
             sessions: Sessions::default(),
             store: Arc::new(Store::default()),
             catalog: Mutex::new(catalog),
+            kept: KeptAnswers::default(),
             chunk_base: format!("http://{}:{chunk_port}", self.chunk_host),
             secret: Uuid::new_v4().to_string(),
             account_connections,

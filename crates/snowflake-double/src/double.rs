@@ -242,6 +242,13 @@ impl Double {
         self.state.catalog().set_time_travel(&name, false)
     }
 
+    /// Answers each statement that fulfils the condition once and hands the same rows out to every
+    /// equal one, with the bodies made ahead. For benchmarks of clients, over tables that do not
+    /// change.
+    pub fn keep_answers(&self, is_wanted: impl Fn(&str) -> bool + Send + Sync + 'static) {
+        self.state.kept.keep(Box::new(is_wanted));
+    }
+
     /// How long past versions of tables stay from now on.
     pub fn set_retention(&self, retention: Duration) {
         self.state.catalog().retention = retention;

@@ -79,7 +79,7 @@ pub(crate) enum Done {
 }
 
 /// A result with the way it is handed out.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Stored {
     pub(crate) query_id: Arc<str>,
     pub(crate) sql: Arc<str>,
@@ -92,7 +92,7 @@ pub(crate) struct Stored {
     /// Blanks per level of semi-structured values.
     pub(crate) indent: usize,
     /// Bodies that were made ahead.
-    pub(crate) bodies: Vec<OnceLock<Bytes>>,
+    pub(crate) bodies: Arc<[OnceLock<Bytes>]>,
 }
 
 impl Stored {

@@ -32,6 +32,22 @@ async fn every_packing_delivers_the_same_rows() {
     }
 }
 
+/// A table that changes shows that the second answer is not evaluated.
+#[tokio::test]
+async fn kept_answers_are_handed_out_again_and_others_are_not() {
+    let double = double().await;
+    double.knobs().set_inline_rows(10);
+    double.knobs().set_chunk_rows(128).unwrap();
+    let session = session(&double).await;
+    double.keep_answers(|sql| sql == ALL);
+    let first = rows(&session, ALL).await.unwrap();
+    double.replace_rows("DB.SC.T", Vec::<[Value; 3]>::new()).unwrap();
+    assert!(rows(&session, ALL).await.unwrap() == first);
+    assert_eq!(first.len(), 1_000);
+    let other = format!("{ALL} desc");
+    assert_eq!(rows(&session, &other).await.unwrap().len(), 0);
+}
+
 #[tokio::test]
 async fn chunks_come_from_another_host_without_the_session_token() {
     let double = double().await;

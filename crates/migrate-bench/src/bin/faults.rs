@@ -10,15 +10,10 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use clap::Parser;
+use migrate_bench::shop::{self, hash, psql};
 use postgres_sandbox::{Installation, Search, Server, ServerOptions};
-use serde_json::json;
-use snowflake_double::{Double, Fault, Outcome, Request, RequestKind, Table, Type, User, Value};
+use snowflake_double::{Fault, Outcome, Request, RequestKind};
 use tempfile::TempDir;
-
-const PASSWORD: &str = "only-here";
-
-const COLUMNS: &str =
-    "id bigint primary key, name text, amount numeric(12,2), at timestamp, ratio double precision";
 
 #[derive(Debug, Parser)]
 struct Arguments {
@@ -43,6 +38,9 @@ struct Arguments {
     /// Which random failures
     #[arg(long, default_value_t = 11)]
     seed: u64,
+    /// How many times as long the run with faults may take
+    #[arg(long, default_value_t = 2.0)]
+    limit: f64,
 }
 
 /// What one run took and left.
@@ -57,9 +55,7 @@ struct Ran {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments = &Arguments::parse();
-    let program = arguments.program.canonicalize().map_err(|cause| {
-        format!("{}: {cause}; fix: cargo build --release", arguments.program.display())
-    })?;
+    let program = migrate_bench::built(&arguments.program)?;
     let server = Server::start(&Installation::find(&Search::new())?, ServerOptions::new())?;
     println!("{} rows in about {} chunks", arguments.rows, arguments.rows / arguments.chunk_rows);
     let quiet = run(arguments, &program, &server, "quiet", 0.0)?;
@@ -67,12 +63,16 @@ fn main() -> Result<(), Box<dyn Error>> {
     let faulty = run(arguments, &program, &server, "faulty", arguments.fraction)?;
     show("with faults", &faulty);
     let made_up = hash(&server, "postgres", &rows_in_sql(arguments.rows))?;
-    println!("ratio         {:.2}", faulty.wall.as_secs_f64() / quiet.wall.as_secs_f64());
+    let ratio = faulty.wall.as_secs_f64() / quiet.wall.as_secs_f64();
+    println!("ratio         {ratio:.2}, limit {:.2}", arguments.limit);
     println!("rows and hash {}", faulty.hash);
     if quiet.hash != made_up || faulty.hash != made_up {
         return Err(format!("the rows differ: {made_up}, {}, {}", quiet.hash, faulty.hash).into());
     }
     println!("              the same in both runs and in the source");
+    if ratio > arguments.limit {
+        return Err(format!("the faults cost more than {:.2} times", arguments.limit).into());
+    }
     Ok(())
 }
 
@@ -94,25 +94,18 @@ fn run(
     database: &str,
     fraction: f64,
 ) -> Result<Ran, Box<dyn Error>> {
-    let double = Double::builder()
-        .account("ACME")
-        .warehouse("WH")
-        .user(User::password("MOVER", PASSWORD))
-        .table(source(arguments.rows));
-    // The double brings a runtime of its own; this one only waits for its start.
-    let starting = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let double = starting.block_on(double.start())?;
+    let double = shop::double(arguments.rows)?;
     let knobs = double.knobs();
     knobs.set_inline_rows(arguments.inline_rows);
     knobs.set_kept_results(1_000);
     let faults = vec![Fault::Status(503), Fault::Status(429), Fault::Cut, Fault::CutMidBody];
     knobs.fail_fraction_of(fraction, arguments.seed, faults)?;
-    psql(server, "postgres", &format!("create database {database}"))?;
-    psql(server, database, &format!("create table orders ({COLUMNS})"))?;
+    shop::create_database(server, database)?;
     let folder = TempDir::with_prefix("migrate-faults-")?;
     std::fs::write(
         folder.path().join("config.json"),
-        config(arguments, server, database, &double).to_string(),
+        shop::config(server, database, &double, arguments.workers, arguments.chunk_rows)
+            .to_string(),
     )?;
     let errors = std::fs::File::create(folder.path().join("stderr"))?;
     let started = Instant::now();
@@ -147,26 +140,6 @@ fn has_failed(request: &Request) -> bool {
     is_refused || request.outcome == Outcome::Cut
 }
 
-/// `ORDERS` with that many rows.
-fn source(rows: i64) -> Table {
-    let row = |id: i64| {
-        [
-            Value::from(id),
-            Value::from(format!("order {id}").as_str()),
-            Value::lit(format!("{}.{:02}", id / 7, id % 100)),
-            Value::lit(format!("2024-01-01 10:11:{:02}.{:06}", id % 60, id % 1_000_000)),
-            Value::lit(format!("{}.5", id % 1_000)),
-        ]
-    };
-    Table::new("DB.PUBLIC.ORDERS")
-        .required_column("id", Type::number(38, 0))
-        .column("name", Type::varchar())
-        .column("amount", Type::number(12, 2))
-        .column("at", Type::timestamp_ntz(6))
-        .column("ratio", Type::Float)
-        .rows((0..rows).map(row))
-}
-
 /// The same rows, made by PostgreSQL.
 fn rows_in_sql(rows: i64) -> String {
     format!(
@@ -178,50 +151,4 @@ fn rows_in_sql(rows: i64) -> String {
          from generate_series(0::bigint, {}) i) t",
         rows - 1
     )
-}
-
-/// Count and a hash that does not depend on the order of the rows.
-fn hash(server: &Server, database: &str, rows: &str) -> Result<String, Box<dyn Error>> {
-    let row = "id::text || '|' || name || '|' || amount || '|' || at || '|' || ratio";
-    psql(
-        server,
-        database,
-        &format!("select count(*) || ' ' || sum(hashtextextended({row}, 0)::numeric) from {rows}"),
-    )
-}
-
-fn psql(server: &Server, database: &str, sql: &str) -> Result<String, Box<dyn Error>> {
-    let output = Command::new(server.bin("psql")?)
-        .args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d"])
-        .arg(server.url(database))
-        .args(["-c", sql])
-        .output()?;
-    if output.status.success() {
-        return Ok(String::from_utf8(output.stdout)?.trim().to_owned());
-    }
-    Err(format!("{sql}: {}", String::from_utf8_lossy(&output.stderr)).into())
-}
-
-fn config(
-    arguments: &Arguments,
-    server: &Server,
-    database: &str,
-    double: &Double,
-) -> serde_json::Value {
-    json!({
-        "snowflake": {
-            "account": "ACME", "user": "MOVER", "warehouse": "WH", "password": PASSWORD,
-            "base_url": double.base_url(),
-        },
-        "postgres": {"host": server.host(), "port": server.port(), "user": server.user()},
-        "parallel_threads": arguments.workers,
-        "sources": [{
-            "source_name": "shop", "source_sf_database": "DB", "source_sf_schema": "PUBLIC",
-            "target_pg_database": database, "target_pg_schema": "public",
-            "tables": [{
-                "source": "ORDERS", "target": "orders", "chunking_columns": ["id"],
-                "chunking_column_types": ["int"], "batch_size": arguments.chunk_rows,
-            }],
-        }],
-    })
 }

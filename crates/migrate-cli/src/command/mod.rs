@@ -1,5 +1,6 @@
 //! The commands, one per file.
 
+mod bound;
 mod ddl;
 #[cfg(feature = "demo")]
 mod demo;
@@ -8,6 +9,7 @@ mod repair;
 mod retry_rejects;
 mod run;
 mod validate;
+mod worker;
 
 use migrate_config::{Config, Environment, Severity};
 use migrate_core::Result;
@@ -23,6 +25,7 @@ pub(crate) use repair::repair;
 pub(crate) use retry_rejects::retry_rejects;
 pub(crate) use run::run;
 pub(crate) use validate::validate;
+pub(crate) use worker::worker;
 
 /// What the user typed, and what a configuration may name.
 #[derive(Debug)]

@@ -1,5 +1,6 @@
 //! `migrate plan`: connect, check, and show what a run would do.
 
+use migrate_config::ByteSize;
 use migrate_core::{
     BadRows, Chunk, ColumnName, Fidelity, Predicate, Result, RunContext, RunId, Scalar, Snapshot,
     TablePlan, WatermarkWindow, WindowRows,
@@ -36,7 +37,9 @@ pub(crate) async fn plan(
     for preview in &previews {
         page.line("").line(&format!("{} -> {}", preview.source, preview.target));
         match &preview.plan {
-            Ok(Preview::New(planned)) => render(&mut page, planned, shown),
+            Ok(Preview::New(planned)) => {
+                render(&mut page, planned, config.run.memory_budget, shown);
+            }
             Ok(Preview::GoOn(plan)) => render_stored(&mut page, plan, preview.resumes),
             Ok(Preview::Done) => {
                 page.field("done", "completed by the run that goes on; it is not copied again");
@@ -84,6 +87,9 @@ fn render_plan(page: &mut Page, plan: &TablePlan) {
     let moment = plan.snapshot.as_ref().map_or("each chunk's own moment", Snapshot::as_str);
     page.field("as of", moment);
     page.field("strategy", &format!("{}: {}", plan.strategy, plan.rationale));
+    if let Some(guarantee) = plan.guarantee {
+        page.field("guarantee", &guarantee.to_string());
+    }
     if !plan.order.is_empty() {
         page.field("order", &format!("rows of a chunk by {}", listed(&plan.order)));
     }
@@ -93,8 +99,11 @@ fn render_plan(page: &mut Page, plan: &TablePlan) {
     page.field("rows", &format!("{rows} in {}", count(plan.chunk_count, "chunk")));
 }
 
-fn render(page: &mut Page, planned: &PlannedTable, chunks_shown: usize) {
+fn render(page: &mut Page, planned: &PlannedTable, budget: ByteSize, chunks_shown: usize) {
     render_plan(page, &planned.plan);
+    if !planned.chunks.is_empty() {
+        page.field("memory", &memory_line(planned.chunk_memory_bytes, budget.as_bytes()));
+    }
     render_columns(page, planned);
     for note in &planned.plan.notes {
         page.field("note", note);
@@ -154,6 +163,15 @@ fn render_columns(page: &mut Page, planned: &PlannedTable) {
     if !planned.unfilled.is_empty() {
         page.field("unfilled", &listed(&planned.unfilled));
     }
+}
+
+/// How many chunks run at once within the budget.
+fn memory_line(chunk_bytes: u64, budget_bytes: u64) -> String {
+    let mib = chunk_bytes.div_ceil(1 << 20);
+    if chunk_bytes > budget_bytes {
+        return format!("{mib} MiB a chunk, more than the budget: one at a time, and beyond it");
+    }
+    format!("{mib} MiB a chunk, so at most {} at once", budget_bytes / chunk_bytes.max(1))
 }
 
 fn chunk_line(chunk: &Chunk) -> String {

@@ -1,11 +1,13 @@
 //! `migrate run`: copy everything, or go on where an earlier run stopped.
 
+use std::collections::BTreeSet;
+
 use migrate_config::Config;
-use migrate_core::{Outcome, Result, RunContext};
+use migrate_core::{Guarantee, Outcome, Result, RunContext};
 use migrate_engine::RunReport;
 use migrate_engine::assembly::Assembly;
 
-use super::Invocation;
+use super::{Invocation, bound};
 use crate::exit::Exit;
 use crate::output::{Columns, Page, count, duration, grouped, print, rate};
 
@@ -30,7 +32,7 @@ pub(super) async fn execute(
 }
 
 /// Host and process, so that an operator finds who holds a lease.
-fn invoked_by() -> String {
+pub(super) fn invoked_by() -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let host = match host.trim() {
         "" => "this host",
@@ -67,6 +69,14 @@ pub(super) fn summary(report: &RunReport) -> String {
         .field("Tables", &format!("{completed} of {} completed", report.tables.len()))
         .field("Rows", &grouped(report.row_count()))
         .field("Rate", &rate(report.committed_rows, report.elapsed));
+    if let Some((what, next)) = bound::described(&report.effort) {
+        page.field("Bound by", &what).field("", next);
+    }
+    let guarantees: BTreeSet<Guarantee> =
+        report.tables.iter().filter_map(|table| table.guarantee).collect();
+    for guarantee in guarantees {
+        page.field("Guarantee", &guarantee.to_string());
+    }
     for table in &report.tables {
         if let Some(reason) = &table.reason {
             page.field(table.outcome.as_str(), &format!("{}: {reason}", table.target));

@@ -6,7 +6,7 @@ use serde_json::{Map, Value as Json};
 use crate::document::{child_path, element_path, offset_of};
 use crate::issue::MASK;
 use crate::options::Options;
-use crate::secret::is_secret_key;
+use crate::secret::{holds_login, is_secret_key};
 
 use super::Spot;
 use super::item::replaced;
@@ -48,7 +48,8 @@ fn value(spot: &Spot<'_>, value: &Value<'_>, secret: bool) -> Option<(Json, Json
         Value::Object(object) => return members(spot, &object.properties, secret),
         Value::StringLit(literal) => {
             let (text, variables) = replaced(spot, &literal.value)?;
-            let shown = if secret || !variables.is_empty() { MASK.into() } else { text.clone() };
+            let is_hidden = secret || !variables.is_empty() || holds_login(&text);
+            let shown = if is_hidden { MASK.into() } else { text.clone() };
             return Some((text.into(), shown.into()));
         }
         Value::NullKeyword(_) => Json::Null,

@@ -10,7 +10,7 @@ use crate::document::{child_path, element_path, offset_of};
 use crate::interpolate::interpolate;
 use crate::issue::MASK;
 use crate::options::Options;
-use crate::secret::{Secret, is_secret_key};
+use crate::secret::{Secret, holds_login, is_secret_key};
 use crate::size::ByteSize;
 
 use super::{Reader, Spot, free};
@@ -100,7 +100,7 @@ impl<'d> Item<'d> {
             let names: Vec<_> = self.variables.iter().map(|name| format!("${{{name}}}")).collect();
             return format!("{MASK} from {}", names.join(", "));
         }
-        if self.secret {
+        if self.is_hidden() {
             return MASK.to_owned();
         }
         let text = match &self.content {
@@ -127,7 +127,8 @@ impl<'d> Item<'d> {
     }
 
     fn is_hidden(&self) -> bool {
-        self.secret || !self.variables.is_empty()
+        let holds_login = matches!(&self.content, Content::Text(text) if holds_login(text));
+        self.secret || holds_login || !self.variables.is_empty()
     }
 
     fn mismatch(&self, expected: &str) {

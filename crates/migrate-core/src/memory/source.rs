@@ -162,7 +162,7 @@ impl SourceTable for MemoryTable {
         }
     }
 
-    fn scan_memory_bytes(&self) -> u64 {
+    fn scan_memory_bytes(&self, _request: &ScanRequest) -> u64 {
         0
     }
 

@@ -128,18 +128,27 @@ impl Key {
     }
 }
 
-/// PostgreSQL has no cast that answers NULL, so the form is looked at first. Three digits of
-/// exponent are more than 38 digits need, and few enough for its numeric.
+/// PostgreSQL has no cast that answers NULL, so the form is looked at first; and its numeric ends
+/// before six digits of exponent do, so what is cast is built anew: `0.<digits>e<place>`, where the
+/// place of the first digit says of most numbers that they are too large, or none. The forty digits
+/// are more than the 38 of a number and the one that rounds them.
 fn render_postgres_number(sql: &mut SqlBuilder, column: &str) {
-    const FORM: &str = "'^ *[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]{1,3})? *$'";
-    let number = |sql: &mut SqlBuilder| {
-        sql.text("round(trim(").name(column).text(")::numeric)");
-    };
-    sql.text("(case when ").name(column).text(" ~ ").text(FORM).text(" then case when abs(");
-    number(sql);
-    sql.text(") < 1e38 then ");
-    number(sql);
-    sql.text(" end end)");
+    const FORM: &str = "'^ *[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]{1,6})? *$'";
+    let column = format!("{} collate \"C\"", Dialect::Postgres.quote(column));
+    let text = format!("lower(trim({column}))");
+    let mantissa = format!("split_part({text}, 'e', 1)");
+    let exponent = format!("coalesce(nullif(split_part({text}, 'e', 2), ''), '0')::int");
+    let whole = format!("translate(split_part({mantissa}, '.', 1), '+-', '')");
+    let all = format!("translate({mantissa}, '+-.', '')");
+    let digits = format!("ltrim({all}, '0')");
+    let place = format!("(length({whole}) + {exponent} - length({all}) + length({digits}))");
+    let sign = format!("case when {text} like '-%' then '-' else '' end");
+    let built = format!("({sign} || '0.' || left({digits}, 40) || 'e' || {place})");
+    let number = format!("round({built}::numeric)");
+    sql.text(&format!(
+        "(case when {column} ~ {FORM} then case when {digits} = '' or {place} < 0 then 0 \
+         when {place} <= 38 then case when abs({number}) < 1e38 then {number} end end end)"
+    ));
 }
 
 fn render_terms(sql: &mut SqlBuilder, terms: &[Predicate], by: &str, none: &str) -> Result<()> {

@@ -4,6 +4,7 @@
 //! that it uses, [`StatusStore`] joins them.
 
 mod adoption;
+mod join;
 mod plan;
 mod queue;
 mod reject;
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 pub use adoption::{Adoption, Adoptions, KnownTable, SharedEmptying, adopt};
+pub use join::{JoinedRun, RunEntry, join};
 pub use plan::{NewPlan, PlanStore, TablePlan};
 pub use queue::{
     Claim, Failure, Holder, Lease, LeaseToken, Settled, WorkItem, WorkKind, WorkQueue, WorkerId,

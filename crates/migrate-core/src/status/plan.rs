@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{TableId, WorkItem, WorkKind};
 use crate::chunk::Chunk;
 use crate::error::{Error, ErrorKind, Result};
+use crate::guarantee::Guarantee;
 use crate::name::{ColumnName, TableRef};
 use crate::predicate::Predicate;
 use crate::reject::BadRows;
@@ -128,6 +129,9 @@ pub struct TablePlan {
     /// every member's plan lists the same tables, and only this member has the step to lease.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prepared_by: Option<TableId>,
+    /// What becomes of a chunk when the process dies in the middle of it; unknown in older plans.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guarantee: Option<Guarantee>,
     /// What the operator should know.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
@@ -177,6 +181,7 @@ impl TablePlan {
             estimated_rows: None,
             references: Vec::new(),
             prepared_by: None,
+            guarantee: None,
             notes: Vec::new(),
         }
     }

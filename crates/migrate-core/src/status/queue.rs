@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::{RejectPage, RejectedTable, RunId, TableId};
 use crate::chunk::Chunk;
-use crate::commit::CommitRecord;
+use crate::commit::{CommitRecord, Fence};
 use crate::error::Result;
 use crate::sink::WriteSummary;
 
@@ -34,7 +34,8 @@ pub trait WorkQueue: fmt::Debug + Send + Sync {
         ttl: Duration,
     ) -> Result<Claim>;
 
-    /// Extends leases; answers those that are still owned. A missing one is lost for good.
+    /// Extends leases; answers those that are still owned, and those whose work was completed under
+    /// them. A missing one is lost for good.
     ///
     /// # Errors
     ///
@@ -44,6 +45,12 @@ pub trait WorkQueue: fmt::Debug + Send + Sync {
     /// The completion of this lease, for a sink to commit with its data. `None` where the store
     /// cannot take part in a sink's transaction; then [`complete`](Self::complete) follows the data.
     fn commit_record(&self, lease: &Lease) -> Option<Arc<dyn CommitRecord>>;
+
+    /// What holds this lease's work to it where that is no part of a transaction of ours. `None` where
+    /// the store cannot take part in a sink's sessions.
+    fn fence(&self, _lease: &Lease) -> Option<Arc<dyn Fence>> {
+        None
+    }
 
     /// Records completion of work whose record was not committed together with its data.
     ///
@@ -65,6 +72,17 @@ pub trait WorkQueue: fmt::Debug + Send + Sync {
     ///
     /// `Connection`, `Timeout`.
     async fn release(&self, lease: &Lease) -> Result<Settled>;
+
+    /// Gives the item back because a time budget ended before it was done. A store counts such tries:
+    /// with the one that makes them `most` the item has failed for good, as `failure` says. One that
+    /// does not count gives it back for ever.
+    ///
+    /// # Errors
+    ///
+    /// `Connection`, `Timeout`.
+    async fn overrun(&self, lease: &Lease, _most: u32, _failure: &Failure) -> Result<Settled> {
+        self.release(lease).await
+    }
 
     /// Tables with rows that were set aside and not loaded since, oldest first; of one run or of all.
     /// A store that keeps no rows answers nothing.
@@ -111,6 +129,19 @@ pub enum WorkKind {
     Relink,
     /// Leave the target in good shape; after all chunks.
     Finish,
+}
+
+impl WorkKind {
+    /// All of them, in the order in which a table passes through them.
+    pub const IN_ORDER: [Self; 7] = [
+        Self::Prepare,
+        Self::SetAside,
+        Self::Chunk,
+        Self::Publish,
+        Self::Rebuild,
+        Self::Relink,
+        Self::Finish,
+    ];
 }
 
 impl fmt::Display for WorkKind {

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 
 use super::{Adoptions, Outcome, RunId, TableId};
 use crate::commit::CommitDomain;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::name::TableRef;
 use crate::sink::WriteSummary;
 use crate::source::Snapshot;
@@ -40,6 +40,21 @@ pub trait RunStore: fmt::Debug + Send + Sync {
     /// `NotFound` when a run asked for by id does not exist or has none of the tables.
     async fn begin_run(&self, request: &RunRequest) -> Result<RunHandle>;
 
+    /// Finds the entries of these tables in a run that other processes are at work on, and changes
+    /// nothing. A store fetches the run and its entries that are not superseded, and answers with
+    /// [`join`](super::join).
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` for a run that is unknown, `Conflict` for one that has ended,
+    /// [`JOB_DIFFERS`](crate::code::JOB_DIFFERS) when its tables are not these, `Unsupported` where runs
+    /// cannot be joined.
+    async fn join_run(&self, run: RunId, _tables: &[TableRequest]) -> Result<RunHandle> {
+        Err(Error::new(ErrorKind::Unsupported, "This status store lets no process join a run")
+            .with("run", run)
+            .with_hint("let one process do it, with more workers"))
+    }
+
     /// What [`begin_run`](Self::begin_run) would decide, without changing anything; `None` where
     /// the store is not installed yet.
     ///
@@ -62,7 +77,8 @@ pub trait RunStore: fmt::Debug + Send + Sync {
     /// `Connection`, `Timeout`.
     async fn progress(&self, tables: &[TableId]) -> Result<Vec<TableProgress>>;
 
-    /// Ends one table. A store refuses `Completed` while a chunk is not.
+    /// Ends one table. A store refuses `Completed` while a chunk is not. Any other outcome is what this
+    /// process has seen: nothing changes while another one holds a lease of the table.
     ///
     /// # Errors
     ///

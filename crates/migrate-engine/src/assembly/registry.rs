@@ -15,7 +15,8 @@ use super::ByName;
 type Make<T> = Arc<dyn Fn(&Map<String, Value>) -> Result<Arc<T>> + Send + Sync>;
 
 /// Names and what they stand for. Registration is explicit; the built-in sources (`snowflake`,
-/// `parquet`) and the built-in target and status store (`postgres`) need none.
+/// `parquet`) and the built-in target and status store (`postgres`) need none. With feature `sqlite`
+/// there is a status store of that name.
 #[derive(Clone, Default)]
 pub struct Registry {
     strategies: StrategyRegistry,
@@ -27,7 +28,10 @@ pub struct Registry {
 impl Registry {
     /// Knows what is built in.
     pub fn with_builtins() -> Self {
-        Self::default()
+        let registry = Self::default();
+        #[cfg(feature = "sqlite")]
+        let registry = registry.status("sqlite", super::target::sqlite);
+        registry
     }
 
     /// Adds a chunking strategy, for `"chunking": {"strategy": name, "options": {…}}`.
@@ -95,6 +99,15 @@ impl Registry {
         name: &str,
         options: &Map<String, Value>,
     ) -> Result<Arc<dyn StatusStore>> {
+        if name == "sqlite" && !self.stores.contains_key(name) {
+            return Err(Error::new(
+                ErrorKind::Config,
+                "This program has no status store in a file",
+            )
+            .with_hint(
+                "install it with: cargo install --path crates/migrate-cli --features sqlite",
+            ));
+        }
         make(&self.stores, "status store", &["postgres"], name, options)
     }
 }

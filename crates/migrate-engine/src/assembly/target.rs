@@ -37,9 +37,19 @@ impl Targets {
         let mut names: Vec<String> = config.tables().map(database_of).collect();
         names.sort_unstable();
         names.dedup();
-        let targets = names.into_iter().map(|name| async move {
-            let target = connect(config, registry, &name, workers).await?;
-            Ok::<_, Error>((name, target))
+        // One store for all targets, so that a run is one run.
+        let store = match &config.status {
+            Connector::Registered { name, options } => {
+                Some(registry.make_status(name, options.values())?)
+            }
+            _ => None,
+        };
+        let targets = names.into_iter().map(|name| {
+            let store = store.clone();
+            async move {
+                let target = connect(config, registry, store, &name, workers).await?;
+                Ok::<_, Error>((name, target))
+            }
         });
         Ok(Self(try_join_all(targets).await?.into_iter().collect()))
     }
@@ -59,6 +69,7 @@ fn database_of(table: &TableConfig) -> String {
 async fn connect(
     config: &Config,
     registry: &Registry,
+    store: Option<Arc<dyn StatusStore>>,
     name: &str,
     workers: NonZeroU32,
 ) -> Result<Target> {
@@ -78,12 +89,10 @@ async fn connect(
         (_, Some(database)) => Arc::new(PgSink::new(database.clone())),
         (_, None) => return Err(needs("target")),
     };
-    let status: Arc<dyn StatusStore> = match (&config.status, database) {
-        (Connector::Registered { name, options }, _) => {
-            registry.make_status(name, options.values())?
-        }
-        (_, Some(database)) => Arc::new(PgStatusStore::new(database)),
-        (_, None) => return Err(needs("status store")),
+    let status: Arc<dyn StatusStore> = match (store, database) {
+        (Some(store), _) => store,
+        (None, Some(database)) => Arc::new(PgStatusStore::new(database)),
+        (None, None) => return Err(needs("status store")),
     };
     Ok(Target { sink, status })
 }
@@ -107,4 +116,23 @@ fn settings(config: &Config, database: &str) -> Result<PostgresSettings> {
     settings.ssl_root_cert.clone_from(&from.sslrootcert);
     settings.connect_timeout = from.connect_timeout;
     Ok(settings)
+}
+
+/// The ledger in a file: `"status": {"type": "sqlite", "path": "ledger.sqlite"}`.
+#[cfg(feature = "sqlite")]
+pub(super) fn sqlite(
+    options: &serde_json::Map<String, serde_json::Value>,
+) -> Result<Arc<dyn StatusStore>> {
+    let unknown = options.keys().find(|key| *key != "path");
+    match (options.get("path").and_then(serde_json::Value::as_str), unknown) {
+        (Some(path), None) if !path.is_empty() => {
+            Ok(Arc::new(migrate_status::SqliteStatusStore::new(path)))
+        }
+        (_, Some(key)) => {
+            Err(Error::new(ErrorKind::Config, format!("Unknown key \"{key}\" in `status`"))
+                .with_hint("use only `type` and `path`"))
+        }
+        (_, None) => Err(Error::new(ErrorKind::Config, "The status store in a file needs a path")
+            .with_hint("set \"status\": {\"type\": \"sqlite\", \"path\": \"ledger.sqlite\"}")),
+    }
 }

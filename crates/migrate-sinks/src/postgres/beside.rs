@@ -10,11 +10,12 @@ use migrate_core::{
     ColumnName, ColumnPair, CommitDomain, CommitRecord, Dialect, Error, ErrorKind, Result,
     SqlBuilder, TableRef, WriteSummary,
 };
-use migrate_postgres::{bound, classify, execute, sqlstate, sqlx};
+use migrate_postgres::{bound, classify, execute, sqlx};
 use sqlx::{Connection, PgConnection, Row};
 
 use super::culprit;
 use super::merge::record;
+use super::replaceable::{is_referenced, may_drop_rows, refuse_followers, refuse_row_policies};
 use super::session::{Scope, raise};
 use super::write::apply_record;
 
@@ -22,10 +23,7 @@ use super::write::apply_record;
 const WORK_MEMORY: &str = "64MB";
 /// Writers are kept out while the difference is written, readers are not. While the lock is waited
 /// for, later writers wait behind it.
-const LOCK_TIMEOUT: &str = "set local lock_timeout = '10s'";
-
-/// A unique index refuses the second row; the statement that updates refuses to meet it.
-const REPEATED_KEY: [&str; 2] = ["23505", "21000"];
+pub(super) const LOCK_TIMEOUT: &str = "set local lock_timeout = '10s'";
 
 /// The table beside a target.
 #[derive(Debug)]
@@ -122,43 +120,12 @@ impl Beside<'_> {
         record: Option<&dyn CommitRecord>,
         domain: &CommitDomain,
     ) -> Result<()> {
-        let error = match self.make_equal(connection, record, domain).await {
-            Err(error) if error.context("sqlstate").is_some_and(|s| REPEATED_KEY.contains(&s)) => {
-                error
+        match self.make_equal(connection, record, domain).await {
+            Err(error) if error.context("sqlstate").is_some() => {
+                Err(self.name_refused(connection, error).await)
             }
-            other => return other,
-        };
-        let error = error.with_hint(
-            "the source has the key twice: correct it there, filter one of the rows out, or drop the \
-             constraint",
-        );
-        match self.repeated_key(connection, error.context("constraint")).await {
-            Ok(Some(key)) => Err(error.with("key", key)),
-            Ok(None) => Err(error),
-            Err(cause) => {
-                tracing::warn!(
-                    sqlstate = sqlstate(&cause),
-                    "a key that is there twice was not found"
-                );
-                Err(error)
-            }
+            other => other,
         }
-    }
-
-    async fn repeated_key(
-        &self,
-        connection: &mut PgConnection,
-        constraint: Option<&str>,
-    ) -> Result<Option<String>, sqlx::Error> {
-        let columns = match constraint {
-            Some(index) => culprit::columns_of(connection, self.oid, index).await?,
-            None => self.keys.to_vec(),
-        };
-        let is_loaded = |column: &ColumnName| self.targets().any(|name| name == column.as_str());
-        if columns.is_empty() || !columns.iter().all(is_loaded) {
-            return Ok(None);
-        }
-        culprit::repeated(connection, &self.table(), &columns).await
     }
 
     async fn make_equal(
@@ -197,7 +164,7 @@ impl Beside<'_> {
         sql.text(") - (select count(*) from ").table(&self.table()).text(") as n");
         let surplus = self.number(&mut tx, sql).await.map_err(failed)?;
         if surplus != 0 || is_dropped {
-            return Err(Error::new(
+            let error = Error::new(
                 ErrorKind::Conflict,
                 "The target did not become equal to what was loaded; readers keep the old rows",
             )
@@ -205,7 +172,11 @@ impl Beside<'_> {
             .with_hint(
                 "a trigger or rule of the table drops rows; disable it for the load, or load by \
                  \"uniqueness_columns\" without \"replace\"",
-            ));
+            );
+            return Err(match self.dropped_key(&mut tx).await.map_err(failed)? {
+                Some(key) => error.with("key", key),
+                None => error,
+            });
         }
         let mut sql = SqlBuilder::new(Dialect::Postgres);
         sql.text("drop table ").table(&self.table());
@@ -229,47 +200,58 @@ impl Beside<'_> {
     /// A changed row is deleted and inserted, so that no two rows meet in a second unique index on
     /// the way. Where other rows reference it, it is updated instead, and all is one statement:
     /// foreign keys are looked at when it ends, so that rows of one table may follow each other.
-    fn difference(&self, is_referenced: bool) -> Vec<SqlBuilder> {
+    pub(super) fn difference(&self, is_referenced: bool) -> Vec<SqlBuilder> {
         let delete = |sql: &mut SqlBuilder| {
             sql.text("with gone as (delete from ").table(self.target).text(" as t");
             self.going(sql, is_referenced);
             sql.text(" returning 1), counted as (select count(*) as n from gone)");
         };
-        let insert = |sql: &mut SqlBuilder, after: &str| {
-            sql.text("written as (insert into ").table(self.target).text(" as t (");
-            sql.names(self.targets()).text(") overriding system value select ");
-            sql.names(self.targets()).text(" from ").table(&self.table()).text(" as n where ");
-            sql.text(after);
-            self.coming(sql, is_referenced);
-            let keys = || self.keys.iter().map(ColumnName::as_str);
-            if !self.keys.is_empty() {
-                sql.text(" order by ").names(keys());
-            }
-            let others = || self.targets().filter(|name| keys().all(|key| key != *name));
-            if is_referenced && !self.keys.is_empty() && others().next().is_some() {
-                sql.text(" on conflict (").names(keys()).text(") do update set ");
-                for (position, column) in others().enumerate() {
-                    sql.text(if position == 0 { "" } else { ", " }).name(column);
-                    sql.text(" = excluded.").name(column);
-                }
-            }
-            sql.text(" returning 1)");
+        let from = |sql: &mut SqlBuilder| {
+            sql.table(&self.table());
         };
         let mut first = SqlBuilder::new(Dialect::Postgres);
         delete(&mut first);
         if is_referenced {
             first.text(", ");
             // The condition makes the server delete before it inserts.
-            insert(&mut first, "(select n from counted) >= 0 and ");
+            self.insert(&mut first, from, "(select n from counted) >= 0 and ", is_referenced);
             first.text(" select (select n from counted) + (select count(*) from written) as n");
             return vec![first];
         }
         first.text(" select n from counted");
         let mut second = SqlBuilder::new(Dialect::Postgres);
         second.text("with ");
-        insert(&mut second, "");
+        self.insert(&mut second, from, "", is_referenced);
         second.text(" select count(*) as n from written");
         vec![first, second]
+    }
+
+    /// Appends `written as (insert …)`, the rows that come out of what `from` appends.
+    pub(super) fn insert(
+        &self,
+        sql: &mut SqlBuilder,
+        from: impl Fn(&mut SqlBuilder),
+        after: &str,
+        is_referenced: bool,
+    ) {
+        sql.text("written as (insert into ").table(self.target).text(" as t (");
+        sql.names(self.targets()).text(") overriding system value select ");
+        sql.names(self.targets()).text(" from ");
+        from(sql);
+        sql.text(" as n where ").text(after);
+        self.coming(sql, is_referenced);
+        let others = || self.targets().filter(|name| self.keys().all(|key| key != *name));
+        if !self.keys.is_empty() {
+            sql.text(" order by ").names(self.keys());
+        }
+        if is_referenced && !self.keys.is_empty() && others().next().is_some() {
+            sql.text(" on conflict (").names(self.keys()).text(") do update set ");
+            for (position, column) in others().enumerate() {
+                sql.text(if position == 0 { "" } else { ", " }).name(column);
+                sql.text(" = excluded.").name(column);
+            }
+        }
+        sql.text(" returning 1)");
     }
 
     /// How many rows each of the statements has to write, by the same conditions.
@@ -312,7 +294,7 @@ impl Beside<'_> {
         sql.text(")");
     }
 
-    fn same_row(&self, sql: &mut SqlBuilder, is_wanted: bool) {
+    pub(super) fn same_row(&self, sql: &mut SqlBuilder, is_wanted: bool) {
         if is_wanted {
             sql.text(" and ");
             record(sql, "n", self.targets());
@@ -321,113 +303,24 @@ impl Beside<'_> {
         }
     }
 
-    fn same_key(&self, sql: &mut SqlBuilder) {
+    pub(super) fn same_key(&self, sql: &mut SqlBuilder) {
         for (position, key) in self.keys.iter().enumerate() {
             sql.text(if position == 0 { "n." } else { " and n." }).name(key.as_str());
             sql.text(" = t.").name(key.as_str());
         }
     }
 
-    fn targets(&self) -> impl Iterator<Item = &str> {
+    pub(super) fn keys(&self) -> impl Iterator<Item = &str> {
+        self.keys.iter().map(ColumnName::as_str)
+    }
+
+    pub(super) fn targets(&self) -> impl Iterator<Item = &str> {
         self.columns.iter().map(|pair| pair.target.as_str())
     }
 
     fn failed(&self, message: &'static str, cause: sqlx::Error) -> Error {
         classify(message, cause).with("table", self.target)
     }
-}
-
-async fn is_referenced(connection: &mut PgConnection, oid: i64) -> Result<bool, sqlx::Error> {
-    sqlx::query_scalar(
-        "select exists (select from pg_constraint where contype = 'f' and confrelid = $1::oid)",
-    )
-    .bind(oid)
-    .fetch_one(connection)
-    .await
-}
-
-/// Whether a trigger or a rule can keep a row from being written.
-async fn may_drop_rows(connection: &mut PgConnection, oid: i64) -> Result<bool, sqlx::Error> {
-    sqlx::query_scalar(
-        "with recursive family as (select $1::oid as oid union \
-             select i.inhrelid from pg_inherits i join family f on f.oid = i.inhparent) \
-         select exists (select from pg_trigger g join family f on f.oid = g.tgrelid \
-                        where not g.tgisinternal and g.tgtype & 3 = 3 and g.tgenabled <> 'D') \
-             or exists (select from pg_rewrite r join family f on f.oid = r.ev_class \
-                        where r.ev_type in ('2', '3', '4') and r.ev_enabled <> 'D')",
-    )
-    .bind(oid)
-    .fetch_one(connection)
-    .await
-}
-
-/// Refuses to replace rows of which this role sees only some.
-///
-/// # Errors
-///
-/// `Conflict`.
-pub(super) async fn refuse_row_policies(
-    connection: &mut PgConnection,
-    oid: i64,
-    table: &TableRef,
-) -> Result<()> {
-    let is_active: bool = sqlx::query_scalar("select row_security_active($1::oid)")
-        .bind(oid)
-        .fetch_one(connection)
-        .await
-        .map_err(|cause| {
-            classify("Cannot read PostgreSQL's catalog", cause).with("table", table)
-        })?;
-    if !is_active {
-        return Ok(());
-    }
-    Err(Error::new(
-        ErrorKind::Conflict,
-        format!("Row policies of {table} hide rows from this role, which could not be replaced"),
-    )
-    .with_hint("load as the owner of the table or as a role with the attribute `bypassrls`"))
-}
-
-/// Refuses foreign keys that would change or delete the rows of other tables while rows of this one
-/// are replaced by `keys`.
-///
-/// # Errors
-///
-/// `Conflict`, naming them.
-pub(super) async fn refuse_followers(
-    connection: &mut PgConnection,
-    oid: i64,
-    table: &TableRef,
-    columns: &[ColumnPair],
-    keys: &[ColumnName],
-) -> Result<()> {
-    // Without a key no row is updated; the key itself never changes.
-    let is_updated = |pair: &&ColumnPair| !keys.is_empty() && !keys.contains(&pair.target);
-    let updated: Vec<&str> =
-        columns.iter().filter(is_updated).map(|pair| pair.target.as_str()).collect();
-    let names: Option<String> = sqlx::query(
-        "select string_agg(format('%I of %s', conname, conrelid::regclass), ', ' order by conname) \
-                as names \
-         from pg_constraint where contype = 'f' and confrelid = $1::oid \
-           and (confdeltype in ('c', 'n', 'd') or (confupdtype in ('c', 'n', 'd') and exists ( \
-                select from pg_attribute a where a.attrelid = confrelid \
-                  and a.attnum = any(confkey) and a.attname = any($2))))",
-    )
-    .bind(oid)
-    .bind(&updated)
-    .fetch_one(connection)
-    .await
-    .and_then(|row| row.try_get("names"))
-    .map_err(|cause| classify("Cannot read PostgreSQL's catalog", cause).with("table", table))?;
-    let Some(names) = names else { return Ok(()) };
-    Err(Error::new(
-        ErrorKind::Conflict,
-        format!("Replacing rows of {table} would change the rows that reference them: {names}"),
-    )
-    .with_hint(
-        "make these foreign keys `on delete no action on update no action`, or load by \
-         \"uniqueness_columns\" without \"replace\"",
-    ))
 }
 
 #[cfg(test)]

@@ -1,29 +1,76 @@
-//! Which row made the server refuse a merge: an error without a key cannot be followed.
+//! Which row made the server refuse a statement: an error without a key cannot be followed.
 //!
 //! The server names the constraint and not the row, so the statement is tried on ever smaller ranges
 //! of the keys. Ranges that pass stay merged, so that all tries together cost about as much as one
 //! merge and some sorts; the transaction is rolled back anyway.
 
-use migrate_core::{ColumnName, Dialect, Error, Result, SqlBuilder, TableRef};
-use migrate_postgres::{bound, execute, sqlstate, sqlx};
+use migrate_core::{ColumnName, Dialect, Error, Result, SqlBuilder, SqlStatement, TableRef};
+use migrate_postgres::{bound, execute, is_about_row, sqlstate, sqlx};
 use sqlx::{PgConnection, Row};
 
 use super::merge::{Merge, Part};
 
-/// NULL in NOT NULL, a unique index, a check constraint: what a row does by itself.
-const OF_ONE_ROW: [&str; 3] = ["23502", "23505", "23514"];
+const FOREIGN_KEY: &str = "23503";
 /// Name of the savepoint.
 const SAVEPOINT: &str = "savepoint migrate_merge";
 const BACK: &str = "rollback to savepoint migrate_merge";
 
 /// Whether a row can be found that an error is about.
 pub(super) fn is_of_one_row(cause: &sqlx::Error) -> bool {
-    sqlstate(cause).is_some_and(|state| OF_ONE_ROW.contains(&state.as_str()))
+    sqlstate(cause).is_some_and(|state| is_about_row(&state))
+}
+
+/// Whether a part of the rows may fail where all of them would not: a row may reference one of its own
+/// table that comes later.
+pub(super) async fn depends_on_others(
+    connection: &mut PgConnection,
+    oid: i64,
+    state: &str,
+) -> Result<bool, sqlx::Error> {
+    if state != FOREIGN_KEY {
+        return Ok(false);
+    }
+    sqlx::query_scalar(
+        "select exists (select from pg_constraint \
+                        where contype = 'f' and conrelid = $1::oid and confrelid = $1::oid)",
+    )
+    .bind(oid)
+    .fetch_one(connection)
+    .await
 }
 
 /// Marks the place to which [`name`] goes back.
 pub(super) async fn mark(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     sqlx::query(SAVEPOINT).execute(connection).await.map(|_done| ())
+}
+
+/// Goes back to the place that [`mark`] has marked.
+pub(super) async fn back(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    sqlx::query(BACK).execute(connection).await.map(|_done| ())
+}
+
+/// The place of the row, from 0, that makes a statement over `count` of them fail; `is_it` knows the
+/// failure. What passes stays written.
+pub(super) async fn narrow(
+    connection: &mut PgConnection,
+    count: u64,
+    is_it: impl Fn(&sqlx::Error) -> bool,
+    part: impl Fn(u64, u64) -> SqlStatement,
+) -> Result<u64, sqlx::Error> {
+    let (mut first, mut end) = (0, count);
+    while end - first > 1 {
+        let middle = first + (end - first) / 2;
+        mark(connection).await?;
+        match bound(&part(first, middle - first)).fetch_one(&mut *connection).await {
+            Ok(_written) => first = middle,
+            Err(cause) if is_it(&cause) => {
+                back(connection).await?;
+                end = middle;
+            }
+            Err(cause) => return Err(cause),
+        }
+    }
+    Ok(first)
 }
 
 /// Adds the key of the row to an error about a merge of `count` keys. The connection has a
@@ -35,8 +82,10 @@ pub(super) async fn name(
     count: u64,
     error: Error,
 ) -> Error {
-    match find(merge, connection, has_twins, count).await {
-        Ok(key) => error.with("key", key),
+    let state = error.context("sqlstate").unwrap_or_default();
+    match find(merge, connection, has_twins, count, state).await {
+        Ok(Some(key)) => error.with("key", key),
+        Ok(None) => error,
         Err(cause) => {
             tracing::warn!(sqlstate = sqlstate(&cause), "the row of a failure cannot be found");
             error
@@ -49,29 +98,21 @@ async fn find(
     connection: &mut PgConnection,
     has_twins: bool,
     count: u64,
-) -> Result<String, sqlx::Error> {
-    sqlx::query(BACK).execute(&mut *connection).await?;
-    let (mut first, mut end) = (0, count);
-    while end - first > 1 {
-        let middle = first + (end - first) / 2;
-        mark(connection).await?;
-        let part = merge.merge_statement(has_twins, Part::Keys { first, count: middle - first });
-        match bound(&part).fetch_one(&mut *connection).await {
-            Ok(_merged) => first = middle,
-            Err(cause) if is_of_one_row(&cause) => {
-                sqlx::query(BACK).execute(&mut *connection).await?;
-                end = middle;
-            }
-            Err(cause) => return Err(cause),
-        }
+    state: &str,
+) -> Result<Option<String>, sqlx::Error> {
+    back(connection).await?;
+    if depends_on_others(connection, merge.oid, state).await? {
+        return Ok(None);
     }
+    let part = |first, count| merge.merge_statement(has_twins, Part::Keys { first, count });
+    let first = narrow(connection, count, is_of_one_row, part).await?;
     let mut sql = SqlBuilder::new(Dialect::Postgres);
     sql.text("select ");
     key(&mut sql, merge.mode.keys());
     sql.text(" as key from (select distinct ").names(merge.keys());
     sql.text(" from ").table(&merge.staging()).text(") s order by ").names(merge.keys());
     sql.text(&format!(" offset {first} limit 1"));
-    bound(&sql.finish()).fetch_one(connection).await?.try_get("key")
+    bound(&sql.finish()).fetch_one(connection).await?.try_get("key").map(Some)
 }
 
 /// Appends a text that names a row: `"id"=7, "day"=2024-02-29`, long values cut.

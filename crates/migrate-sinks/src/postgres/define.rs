@@ -14,6 +14,7 @@ use sqlx::Connection;
 use super::catalog::{LoadedTable, refuse_long_names};
 use super::pg_type::{NumericLimits, PgType};
 use super::session::Session;
+use super::write_memory::write_memory_bytes;
 
 /// Longest `varchar(n)`; longer texts are `text`.
 const MOST_CHARS: u32 = 10_485_760;
@@ -23,7 +24,7 @@ const DUPLICATE_TABLE: &str = "42P07";
 const UNIQUE_VIOLATION: &str = "23505";
 
 /// The type that holds every value of a source type, and as little else as possible.
-fn best_type(column_type: &ColumnType) -> PgType {
+pub(super) fn best_type(column_type: &ColumnType) -> PgType {
     let digits = |scale: &u8| (*scale).min(MICRO_SCALE);
     match column_type {
         ColumnType::Boolean => PgType::Bool,
@@ -60,7 +61,7 @@ fn best_type(column_type: &ColumnType) -> PgType {
 /// `real` in `pg_type`, the same in every database.
 const FLOAT4_OID: u32 = 700;
 
-/// Statements that create the table with its key and comments.
+/// Statements that create the table with its keys and comments.
 ///
 /// # Errors
 ///
@@ -81,6 +82,10 @@ pub(super) fn statements(wanted: &TableDefinition) -> Result<Vec<SqlStatement>> 
     if !wanted.primary_key.is_empty() {
         table.text(",\n    primary key (");
         table.names(wanted.primary_key.iter().map(migrate_core::ColumnName::as_str)).text(")");
+    }
+    if !wanted.unique_key.is_empty() {
+        table.text(",\n    unique (");
+        table.names(wanted.unique_key.iter().map(migrate_core::ColumnName::as_str)).text(")");
     }
     table.text("\n)");
     let mut statements = vec![table.finish()];
@@ -179,6 +184,10 @@ impl SinkTable for ImaginedTable {
         _cx: &RunContext,
     ) -> Result<()> {
         Err(self.is_not_there())
+    }
+
+    fn write_memory_bytes(&self, plan: &LoadPlan, chunk: &Chunk) -> u64 {
+        write_memory_bytes(plan, &self.loaded.primary_key, chunk)
     }
 
     async fn write_chunk(

@@ -32,6 +32,8 @@ struct UniqueIndex {
     flaw: Option<&'static str>,
     /// Whether two rows may have NULL in it.
     takes_nulls_apart: bool,
+    /// Columns in which it takes texts of different letters for one.
+    folding: Vec<ColumnName>,
 }
 
 impl Keys {
@@ -54,7 +56,16 @@ impl Keys {
                     i.indpred is not null as has_predicate, not i.indimmediate as is_deferrable, \
                     i.indisvalid and i.indisready as is_valid, \
                     coalesce(to_jsonb(i) ->> 'indnullsnotdistinct', 'false') = 'false' \
-                        as takes_nulls_apart \
+                        as takes_nulls_apart, \
+                    array(select a.attname::text from unnest(i.indkey::int2[]) \
+                            with ordinality as k (attnum, position) \
+                        join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum \
+                        where k.position <= i.indnkeyatts and (exists ( \
+                            select from pg_collation l where not l.collisdeterministic and l.oid in \
+                                (a.attcollation, i.indcollation[(k.position - 1)::int])) \
+                          or exists (select from pg_opclass o join pg_type t on t.oid = o.opcintype \
+                            where o.oid = i.indclass[(k.position - 1)::int] \
+                              and t.typname = 'citext'))) as folding \
              from pg_index i join pg_class c on c.oid = i.indexrelid \
              where i.indrelid = $1::oid and i.indisunique \
              order by i.indisprimary desc, i.indexrelid",
@@ -84,6 +95,11 @@ impl Keys {
     /// Whether rows with NULL in these columns would never be recognised again.
     pub(super) fn takes_nulls_apart(&self, keys: &[ColumnName]) -> bool {
         self.arbiter(keys).is_none_or(|index| index.takes_nulls_apart)
+    }
+
+    /// A column of these keys in which texts that differ in their letters are one key.
+    pub(super) fn folding(&self, keys: &[ColumnName]) -> Option<&ColumnName> {
+        self.arbiter(keys)?.folding.first()
     }
 
     /// A key of the table by which each row is one: unique, at once, without NULL and among `columns`.
@@ -189,6 +205,7 @@ fn unique_index(row: &PgRow) -> Result<UniqueIndex, sqlx::Error> {
         columns: names(row.try_get("columns")?),
         flaw: flaws.into_iter().find(|(has_it, _)| *has_it).map(|(_, flaw)| flaw),
         takes_nulls_apart: row.try_get("takes_nulls_apart")?,
+        folding: names(row.try_get("folding")?),
     })
 }
 
@@ -229,6 +246,7 @@ mod tests {
             columns: columns.iter().map(|name| ColumnName::from(*name)).collect(),
             flaw: None,
             takes_nulls_apart: true,
+            folding: Vec::new(),
         }
     }
 

@@ -78,6 +78,7 @@ impl Merge<'_> {
         for column in self.targets() {
             column.hash(&mut columns);
         }
+        self.surplus_column().hash(&mut columns);
         let kind = if self.is_numbered { "migrate_numbered" } else { "migrate" };
         TableRef::in_schema("pg_temp", format!("{kind}_{}_{:x}", self.oid, columns.finish()))
     }
@@ -90,6 +91,22 @@ impl Merge<'_> {
     /// Where a row that is to be merged has its place in the order of keys, from 1.
     pub(super) fn place_column(&self) -> String {
         self.unused_name("migrate_place")
+    }
+
+    /// Where a waiting row has what the target does not keep of its version; none where the target
+    /// keeps all of it.
+    pub(super) fn surplus_column(&self) -> Option<String> {
+        let surplus = self.version.as_ref().and_then(|version| version.surplus.as_ref());
+        surplus.map(|_codec| self.unused_name("migrate_surplus"))
+    }
+
+    /// Appends the order in which the newest row of a key comes first, after `before`; nothing where
+    /// rows have no version.
+    pub(super) fn newest_first(&self, before: &str, sql: &mut SqlBuilder) {
+        if let Some(version) = &self.version {
+            sql.text(before);
+            version.newest_first(self.surplus_column().as_deref(), sql);
+        }
     }
 
     /// No column of the user has it.
@@ -114,6 +131,9 @@ impl Merge<'_> {
             sql.text(", 0::bigint as ").name(&self.place_column()).text(", ");
         }
         sql.names(self.targets());
+        if let Some(surplus) = self.surplus_column() {
+            sql.text(", 0 as ").name(&surplus);
+        }
         sql.text(" from ").table(self.table).text(" with no data");
         execute(connection, &sql.finish()).await.map_err(|cause| {
             classify("Cannot create a temporary table for the merge", cause)
@@ -253,10 +273,7 @@ impl Merge<'_> {
         record(&mut sql, "s", self.targets());
         sql.text(") over newest as first, rank() over newest as age from ").table(&self.staging());
         sql.text(" s window newest as (partition by ").names(self.keys());
-        if let Some(version) = self.version {
-            sql.text(" order by ");
-            version.newest_first(&mut sql);
-        }
+        self.newest_first(" order by ", &mut sql);
         sql.text(")) s where s.age = 1 and s.own *<> s.first order by ").names(self.keys());
         sql.text(" limit 1");
         sql.finish()
@@ -290,9 +307,8 @@ impl Merge<'_> {
         sql.names(self.targets()).text(" from ").table(&self.staging());
         self.at_places(&mut sql, places);
         sql.text(" order by ").names(self.keys());
-        if let Some(version) = self.version.filter(|_| has_twins) {
-            sql.text(", ");
-            version.newest_first(&mut sql);
+        if has_twins {
+            self.newest_first(", ", &mut sql);
         }
         if let Part::Keys { first, count } = part {
             sql.text(&format!(" offset {first} limit {count}"));
@@ -328,7 +344,7 @@ impl Merge<'_> {
             sql.text(" = excluded.").name(column);
         }
         sql.text(" where ");
-        if let Some(version) = self.version {
+        if let Some(version) = &self.version {
             sql.text("(");
             for of in ["t", "excluded"] {
                 version.render(sql, Some(of));

@@ -3,29 +3,38 @@
 mod beside;
 mod catalog;
 mod copy_binary;
+mod copy_encoder;
 mod culprit;
 mod define;
 mod greatest;
+#[cfg(feature = "internals")]
+pub mod internals;
 mod keys;
 mod merge;
 mod pg_type;
 mod prepare;
 mod quarantine;
+mod replaceable;
 mod restore;
+mod rights;
 mod row_keys;
 mod session;
 mod settle;
 mod surgery;
 mod table;
+mod unpublished;
 mod version;
 mod waiting;
 mod write;
+mod write_memory;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use migrate_core::{Result, Sink, SinkTable, TableDefinition, TableRef};
 use migrate_postgres::{Database, classify, sqlx};
+
+pub use copy_encoder::CopyEncoder;
 
 use catalog::load_table;
 use define::ImaginedTable;
@@ -68,6 +77,7 @@ impl Sink for PgSink {
     async fn open(&self, table: &TableRef) -> Result<Arc<dyn SinkTable>> {
         let mut connection = self.database.acquire().await?;
         let loaded = load_table(&mut connection, table).await?;
+        rights::require_reading(&mut connection, loaded.oid, table).await?;
         let keys = Keys::load(&mut connection, loaded.oid, table).await?;
         Ok(Arc::new(PgSinkTable::new(self.database.clone(), loaded, keys)))
     }

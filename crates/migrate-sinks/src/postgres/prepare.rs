@@ -24,6 +24,10 @@ const LOCK_TIMEOUT: &str = "set local lock_timeout = '3s'";
 /// of the server. (PostgreSQL itself does so only where files are removed, as by TRUNCATE.)
 const DURABLE: &str = "set local synchronous_commit = on";
 
+/// Held until the end by whoever takes things away. Two tables can share a foreign key, and the server
+/// fails with an internal error where it is to spell a definition that somebody else is dropping.
+const TAKING_AWAY: i64 = 0x6D69_6772_6174_6502;
+
 const LOCK_NOT_AVAILABLE: &str = "55P03";
 const REFERENCED: &str = "0A000";
 
@@ -72,6 +76,9 @@ async fn make_ready(
     sqlx::query(DURABLE).execute(&mut *tx).await.map_err(failed)?;
     // First, so that a second process waits for this row and not with an exclusive lock for COPYs.
     apply_record(&mut tx, record, database.domain(), &WriteSummary::default()).await?;
+    if !plan.set_aside.is_empty() {
+        one_at_a_time(&mut tx).await.map_err(failed)?;
+    }
     // Foreign keys first: they hold on to unique constraints.
     let mut away: Vec<_> = plan.set_aside.iter().collect();
     away.sort_by_key(|object| Reverse(object.returns));
@@ -99,6 +106,16 @@ async fn make_ready(
     tx.commit().await.map_err(failed)?;
     session.give_back();
     Ok(())
+}
+
+/// Waits, without an end, for the preparation of another table.
+async fn one_at_a_time(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    sqlx::query("set local lock_timeout = 0").execute(&mut *connection).await?;
+    sqlx::query("select pg_advisory_xact_lock($1)")
+        .bind(TAKING_AWAY)
+        .execute(&mut *connection)
+        .await?;
+    sqlx::query(LOCK_TIMEOUT).execute(connection).await.map(drop)
 }
 
 /// Takes away what is there. What is gone already costs no lock, and what has been changed since the

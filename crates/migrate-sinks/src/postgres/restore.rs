@@ -1,14 +1,19 @@
 //! Bringing back what was set aside: each statement by itself and committed by itself, so that a
-//! client that goes away loses nothing of an index that took an hour.
+//! client that goes away loses nothing of an index that took an hour. The fence of the lease travels
+//! in the same message, so that a client which comes back late changes nothing.
 
 use std::time::Duration;
 
-use migrate_core::{Error, Existing, Result, RunContext, SetAside, SqlStatement, TableRef};
-use migrate_postgres::{Database, classify, execute, sqlstate, sqlx};
+use migrate_core::{
+    Error, Existing, Fence, LEASE_LOST_SQLSTATE, RestoreStep, Result, RunContext, SetAside,
+    SqlStatement, TableRef,
+};
+use migrate_postgres::{Database, classify, execute_together, sqlstate, sqlx};
 use sqlx::PgConnection;
 
 use super::session::{Scope, Session, raise};
 use super::waiting::AtWork;
+use super::write::{ensure_shared, lease_lost};
 
 /// For the sort of an index build: the server's default of 64 MB sorts large indexes on disk.
 const MAINTENANCE: &str = "256MB";
@@ -30,17 +35,30 @@ const EXISTS_ALREADY: [&str; 3] = ["42P07", "42710", "23505"];
 /// # Errors
 ///
 /// What the database answers to one of them; the earlier ones stay.
-pub(super) async fn restore(database: &Database, object: &SetAside, cx: &RunContext) -> Result<()> {
+pub(super) async fn restore(
+    database: &Database,
+    object: &SetAside,
+    fence: Option<&dyn Fence>,
+    cx: &RunContext,
+) -> Result<()> {
+    if let Some(fence) = fence {
+        ensure_shared(fence.domain(), database.domain())?;
+    }
     let mut session = Session::open(database).await?;
     // Not ended when the run is cancelled: the server goes on with an index that took an hour, and
     // whoever comes next waits for it.
     let at_work = AtWork { database, pid: session.pid(), table: &object.table, cx: Some(cx) };
-    at_work.naming_blockers(bring_back(&mut session, object)).await?;
+    at_work.naming_blockers(bring_back(&mut session, object, fence)).await?;
     session.give_back();
     Ok(())
 }
 
-async fn bring_back(session: &mut PgConnection, object: &SetAside) -> Result<()> {
+async fn bring_back(
+    session: &mut PgConnection,
+    object: &SetAside,
+    fence: Option<&dyn Fence>,
+) -> Result<()> {
+    let label = label(object);
     let failed = |cause: sqlx::Error| {
         classify("Cannot bring back what was set aside for the load", cause)
             .with("missing", &object.what)
@@ -50,15 +68,18 @@ async fn bring_back(session: &mut PgConnection, object: &SetAside) -> Result<()>
     sqlx::query(TABLESPACE).execute(&mut *session).await.map_err(failed)?;
     for step in &object.restore {
         let exists = || exists(&object.table, step.unless.as_ref());
-        until_nobody_runs(&mut *session, &step.sql).await.map_err(failed)?;
+        until_nobody_runs(&mut *session, &label).await.map_err(failed)?;
         if exists().look(&mut *session).await.map_err(failed)? {
             continue;
         }
-        let statement = SqlStatement { sql: step.sql.clone(), params: Vec::new() };
-        if let Err(cause) = execute(&mut *session, &statement).await {
-            let was_beaten =
-                sqlstate(&cause).is_some_and(|state| EXISTS_ALREADY.contains(&state.as_str()));
-            if was_beaten && exists().look(&mut *session).await.map_err(failed)? {
+        if let Err(cause) = execute_together(&mut *session, &fenced(&label, step, fence)).await {
+            let state = sqlstate(&cause).unwrap_or_default();
+            if state == LEASE_LOST_SQLSTATE && fence.is_some() {
+                return Err(lease_lost());
+            }
+            if EXISTS_ALREADY.contains(&state.as_str())
+                && exists().look(&mut *session).await.map_err(failed)?
+            {
                 continue;
             }
             return Err(with_hint(failed(cause), object));
@@ -84,15 +105,33 @@ fn with_hint(error: Error, object: &SetAside) -> Error {
     error.with_hint(format!("{rows}, then run again, or run `migrate repair`"))
 }
 
+/// A statement with what holds it to its lease.
+fn fenced(label: &str, step: &RestoreStep, fence: Option<&dyn Fence>) -> Vec<SqlStatement> {
+    let step = SqlStatement { sql: step.sql.clone(), params: Vec::new() };
+    let mut all: Vec<SqlStatement> =
+        fence.map(Fence::before).into_iter().chain([step]).chain(fence.map(Fence::after)).collect();
+    if let Some(first) = all.first_mut() {
+        first.sql.insert_str(0, label);
+    }
+    all
+}
+
+/// With this all messages about an object begin, for administrators and for whoever comes next. Far
+/// shorter than what the server shows of a message.
+fn label(object: &SetAside) -> String {
+    let what = format!("{} of {}", object.what, object.table);
+    format!("/* brings back {} */ ", what.replace("*/", "* /").replace("/*", "/ *"))
+}
+
 /// A client that died has left its statement to the server, which goes on with it.
-async fn until_nobody_runs(connection: &mut PgConnection, sql: &str) -> Result<(), sqlx::Error> {
+async fn until_nobody_runs(connection: &mut PgConnection, label: &str) -> Result<(), sqlx::Error> {
     loop {
         let runs: bool = sqlx::query_scalar(
             "select exists (select from pg_stat_activity \
              where datname = current_database() and pid <> pg_backend_pid() and state = 'active' \
-               and left(query, 500) = left($1, 500))",
+               and starts_with(query, $1))",
         )
-        .bind(sql)
+        .bind(label)
         .fetch_one(&mut *connection)
         .await?;
         if !runs {

@@ -4,25 +4,33 @@
 //! is that of the write mode, or else the primary key of the target, or else the columns by which
 //! the chunk was cut. A row without any of them is known by its number only.
 
-use std::collections::VecDeque;
 use std::fmt::Write as _;
 
 use migrate_core::arrow::array::{Array as _, ArrayRef, RecordBatch};
 use migrate_core::value::for_each_scalar;
 use migrate_core::{Chunk, ColumnName, ColumnPair, Error, Extent, LoadPlan, ValuePart};
 
-/// Keys that are kept per chunk. The driver hears of a refused row only when all have been sent, so
-/// any of them may have to be named: this is enough for a million rows with a key of one number. In
-/// larger chunks the keys of the first rows are forgotten.
+/// Most bytes of keys after which a COPY ends and another one begins. The driver hears of a refused
+/// row only when all of a COPY have been sent, so any of them may have to be named: this is enough for
+/// a million rows with a key of one number.
 const MOST_BYTES: usize = 16 << 20;
+
+/// Estimates may be low, and arrays have room to spare.
+const LEAST_ROWS: usize = 4096;
+
+/// Bytes of a key of each row that is counted on, where it is a text.
+const TEXT_BYTES: usize = 64;
 
 /// The keys of the rows that are on their way.
 #[derive(Debug)]
 pub(super) struct RowKeys {
     columns: Vec<(ColumnName, usize)>,
-    /// Number of the first row, and the key columns, of the latest batches.
-    batches: VecDeque<(u64, Vec<ArrayRef>)>,
+    /// Number of the first row, and the key columns, of batches that the server has not confirmed.
+    batches: Vec<(u64, Vec<ArrayRef>)>,
     bytes: usize,
+    most_bytes: usize,
+    /// Number of the first row of the COPY.
+    first_row: u64,
 }
 
 impl RowKeys {
@@ -47,7 +55,22 @@ impl RowKeys {
         };
         let columns =
             by_target(plan.mode.keys()).or_else(|| by_target(primary_key)).or_else(by_chunk);
-        Self { columns: columns.unwrap_or_default(), batches: VecDeque::new(), bytes: 0 }
+        let columns: Vec<(ColumnName, usize)> = columns.unwrap_or_default();
+        let types = plan.read_types();
+        let width = |(_, at): &(ColumnName, usize)| {
+            let width = types.get(*at).and_then(|(_, kind)| kind.arrow().primitive_width());
+            width.unwrap_or(TEXT_BYTES)
+        };
+        let row_bytes: usize = columns.iter().map(width).sum();
+        let rows = chunk.expected_rows.or(chunk.estimated_rows);
+        let rows = rows.map_or(usize::MAX, |rows| usize::try_from(rows).unwrap_or(usize::MAX));
+        let most_bytes = row_bytes.saturating_mul(rows.max(LEAST_ROWS)).min(MOST_BYTES);
+        Self { columns, batches: Vec::new(), bytes: 0, most_bytes, first_row: 0 }
+    }
+
+    /// Bytes of keys that are kept at the most, as far as numbers of rows and types tell.
+    pub(super) fn most_bytes(&self) -> u64 {
+        self.most_bytes as u64
     }
 
     /// Keeps the keys of a batch whose first row has this number in the chunk, from 0.
@@ -57,13 +80,25 @@ impl RowKeys {
         }
         let arrays = self.columns.iter().filter_map(|(_, at)| batch.columns().get(*at).cloned());
         let arrays: Vec<_> = arrays.collect();
-        self.bytes += size(&arrays);
-        self.batches.push_back((first_row, arrays));
-        while self.bytes > MOST_BYTES
-            && let Some((_, forgotten)) = self.batches.pop_front()
-        {
-            self.bytes -= size(&forgotten);
-        }
+        self.bytes += arrays.iter().map(ArrayRef::get_array_memory_size).sum::<usize>();
+        self.batches.push((first_row, arrays));
+    }
+
+    /// Whether as many keys wait as may; never before a batch has come, so that each COPY gets on.
+    pub(super) fn is_full(&self) -> bool {
+        !self.batches.is_empty() && self.bytes >= self.most_bytes
+    }
+
+    /// Forgets the keys of the rows before this one, which the server has taken: a COPY begins.
+    pub(super) fn forget(&mut self, first_row: u64) {
+        self.batches.clear();
+        self.bytes = 0;
+        self.first_row = first_row;
+    }
+
+    /// Number of the first row of the COPY, from 0 in the chunk.
+    pub(super) fn first_row(&self) -> u64 {
+        self.first_row
     }
 
     /// Adds number and key of a row of the chunk, from 0, to an error about it.
@@ -108,15 +143,42 @@ impl RowKeys {
     }
 }
 
-fn size(arrays: &[ArrayRef]) -> usize {
-    arrays.iter().map(ArrayRef::get_array_memory_size).sum()
-}
-
 /// Long keys are cut: an error is one line.
 fn shortened(value: &str) -> String {
     const MOST: usize = 100;
     match value.char_indices().nth(MOST) {
         Some((end, _)) => format!("{}…", value.get(..end).unwrap_or_default()),
         None => value.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use migrate_core::arrow::array::Int64Array;
+    use migrate_core::arrow::datatypes::{DataType, Field, Schema};
+    use migrate_core::{ChunkId, ColumnType, Predicate};
+
+    use super::*;
+
+    /// Whether keys are full at the beginning of a COPY and after a batch.
+    fn is_full(key: &[ColumnName]) -> [bool; 2] {
+        let pair = ColumnPair::new("a", "a", ColumnType::Int64);
+        let mut chunk = Chunk::new(ChunkId(0), Extent::Rows { predicate: Predicate::All });
+        chunk.expected_rows = Some(0);
+        let mut keys = RowKeys::new(&LoadPlan::append(vec![pair]), key, &chunk);
+        let at_first = keys.is_full();
+        let schema = Schema::new(vec![Field::new("a", DataType::Int64, true)]);
+        let array: ArrayRef = Arc::new(Int64Array::from_iter_values(0..2 << 20));
+        let batch = RecordBatch::try_new(Arc::new(schema), vec![array]).expect("a batch");
+        keys.remember(0, &batch);
+        [at_first, keys.is_full()]
+    }
+
+    #[test]
+    fn every_copy_takes_a_batch_and_without_keys_one_takes_all() {
+        assert_eq!(is_full(&[]), [false, false]);
+        assert_eq!(is_full(&["a".into()]), [false, true]);
     }
 }

@@ -3,15 +3,17 @@
 use std::collections::BTreeSet;
 
 use migrate_core::{
-    ColumnName, Dialect, LoadPlan, PlanFacts, Result, Return, SetAside, SettledPlan, SqlBuilder,
-    TableRef, WriteMode,
+    ColumnName, ColumnPair, Dialect, Error, LoadPlan, PlanFacts, Result, Return, SetAside,
+    SettledPlan, SqlBuilder, TableRef, WriteMode, code,
 };
 use migrate_postgres::{Database, classify};
 use sqlx::Row;
 
-use super::beside::{refuse_followers, refuse_row_policies};
 use super::catalog::LoadedTable;
+use super::copy_binary::{Twins, choose};
 use super::keys::Keys;
+use super::replaceable::{is_referenced, may_drop_rows, refuse_followers, refuse_row_policies};
+use super::rights;
 use super::surgery::capture;
 use super::waiting::look_at;
 
@@ -44,6 +46,8 @@ impl Settling<'_> {
         }));
         plan.restore.sort_by_key(|object| object.returns);
         plan.set_aside = captured;
+        let mut connection = self.database.acquire().await?;
+        rights::require(&mut connection, self.loaded.oid, self.table(), &plan).await?;
         Ok(SettledPlan { plan, notes })
     }
 
@@ -56,17 +60,26 @@ impl Settling<'_> {
             WriteMode::Replace { keys } => {
                 let mut connection = self.database.acquire().await?;
                 let columns: BTreeSet<_> = plan.columns.iter().map(|pair| &pair.target).collect();
-                if plan.bad_rows.is_quarantine() {
-                    notes.push(
-                        "rows that only a trigger of the table refuses are not set aside: they keep \
-                         the new rows from being shown"
-                            .into(),
-                    );
-                }
                 *keys = self.keys.of_every_row(&columns, &self.loaded.schema);
                 let oid = self.loaded.oid;
                 refuse_row_policies(&mut connection, oid, self.table()).await?;
                 refuse_followers(&mut connection, oid, self.table(), &plan.columns, keys).await?;
+                let failed = |cause| {
+                    classify("Cannot read PostgreSQL's catalog", cause).with("table", self.table())
+                };
+                // Rows that others reference are updated; elsewhere they are inserted anew.
+                if !keys.is_empty() && is_referenced(&mut connection, oid).await.map_err(failed)? {
+                    let others = columns.into_iter().filter(|column| !keys.contains(column));
+                    self.keys.require_updatable(self.table(), others)?;
+                }
+                if may_drop_rows(&mut connection, oid).await.map_err(failed)? {
+                    let but =
+                        if plan.bad_rows.is_quarantine() { " and sets no row aside" } else { "" };
+                    notes.push(format!(
+                        "a trigger or rule of the table works when the new rows are shown{but}: one \
+                         that it refuses or drops keeps all of them from being shown"
+                    ));
+                }
                 if keys.is_empty() {
                     notes.push(
                         "has no unique key without NULL, so every row is written anew".into(),
@@ -75,6 +88,7 @@ impl Settling<'_> {
             }
             WriteMode::Upsert { keys, .. } | WriteMode::InsertOnly { keys, .. } => {
                 self.keys.require(self.table(), keys)?;
+                self.refuse_twins(keys, &plan.columns, notes)?;
             }
             _ => {}
         }
@@ -94,6 +108,43 @@ impl Settling<'_> {
             self.keys.require_updatable(self.table(), others)?;
         }
         Ok(())
+    }
+
+    /// Refuses keys in which rows that differ in the source would be one in the target: all of them
+    /// but one would be lost without a word.
+    fn refuse_twins(
+        &self,
+        keys: &[ColumnName],
+        columns: &[ColumnPair],
+        notes: &mut Vec<String>,
+    ) -> Result<()> {
+        let refuse = |column: &ColumnName, what: &str, hint: &str| {
+            let message =
+                format!("Rows of different keys would be merged: {what} are one in {column}");
+            let error = Error::new(code::KEY_NOT_UNIQUE, message).with("table", self.table());
+            Err(error.with("column", column).with_hint(hint.to_owned()))
+        };
+        for pair in columns.iter().filter(|pair| keys.contains(&pair.target)) {
+            // A pair without a form has been refused, and is again by whoever writes.
+            let Ok((codec, _)) = choose(pair, self.loaded.type_of(&pair.target)?) else { continue };
+            match codec.twins(&pair.column_type) {
+                // Whoever keeps UUIDs as texts spells them in one way.
+                Some(twins @ Twins::UuidSpelling) => {
+                    notes.push(format!("{} are one key in {}", twins.what(), pair.target));
+                }
+                Some(twins) => return refuse(&pair.target, twins.what(), twins.hint()),
+                None => {}
+            }
+        }
+        match self.keys.folding(keys) {
+            Some(column) => refuse(
+                column,
+                "texts that differ in their letters only",
+                "make the target column text with a deterministic collation, instead of citext or a \
+                 collation that takes different letters for equal",
+            ),
+            None => Ok(()),
+        }
     }
 
     /// What is taken away for the load, if anything is.

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use migrate_core::{
-    BadRows, BatchStream, Chunk, ColumnName, ColumnPair, ColumnType, CommitGuarantee, CommitRecord,
-    Dialect, Error, Fidelity, LoadPlan, PlanFacts, Result, RunContext, Scalar, SetAside,
-    SettledPlan, SinkCapabilities, SinkTable, SqlBuilder, TableRef, TableSchema, ValuePart,
+    BadRows, BatchStream, Chunk, ColumnName, ColumnPair, CommitGuarantee, CommitRecord, Dialect,
+    Error, Fence, Fidelity, LoadPlan, PlanFacts, Result, RunContext, SetAside, SettledPlan,
+    SinkCapabilities, SinkTable, SqlBuilder, TableRef, TableSchema, TargetGreatest, ValuePart,
     WriteMode, WriteSummary, code,
 };
 use migrate_postgres::{Database, classify, execute, sqlx};
@@ -23,6 +23,7 @@ use super::session::Session;
 use super::settle::Settling;
 use super::version::Version;
 use super::waiting::{AtWork, look_at};
+use super::write_memory::write_memory_bytes;
 use super::{greatest, prepare, restore, write};
 
 /// A target table with its types.
@@ -62,9 +63,12 @@ impl PgSinkTable {
             .map_err(failed)
     }
 
-    /// The encoder for the planned columns.
-    fn encoder(&self, plan: &LoadPlan) -> Result<RowEncoder> {
+    /// The encoder for the planned columns, and behind them for what the merge stages beside.
+    fn encoder(&self, plan: &LoadPlan, merge: Option<&Merge<'_>>) -> Result<RowEncoder> {
         let read = plan.read_columns();
+        let position = |pair: &ColumnPair| {
+            read.iter().position(|name| *name == pair.source).unwrap_or_default()
+        };
         let columns = plan.columns.iter().map(|pair| {
             let pg_type = self.loaded.type_of(&pair.target)?;
             let (codec, _) = choose(pair, pg_type).map_err(|why| {
@@ -73,10 +77,17 @@ impl PgSinkTable {
                     .with("table", self.name())
                     .with_hint("the target has changed; plan the table again with --no-resume")
             })?;
-            let position = read.iter().position(|name| *name == pair.source).unwrap_or_default();
-            Ok(EncodedColumn { name: pair.target.as_str().to_owned(), position, codec })
+            let name = pair.target.as_str().to_owned();
+            Ok(EncodedColumn { name, position: position(pair), codec })
         });
-        columns.collect::<Result<_>>().map(RowEncoder::new)
+        let mut columns = columns.collect::<Result<Vec<_>>>()?;
+        if let Some(version) = merge.and_then(|merge| merge.version.as_ref())
+            && let Some(codec) = version.surplus.clone()
+        {
+            let name = version.pair.target.as_str().to_owned();
+            columns.push(EncodedColumn { name, position: position(version.pair), codec });
+        }
+        Ok(RowEncoder::new(columns))
     }
 
     /// Key columns in which a NULL would make a row that no later run recognises.
@@ -141,14 +152,14 @@ pub(super) fn capabilities(database: &Database) -> SinkCapabilities {
     capabilities
 }
 
-/// The statement that takes the rows, after their number where there is a column for it.
-fn copy_statement(table: &TableRef, number: Option<&str>, columns: &[ColumnPair]) -> String {
+/// The statement that takes the rows, between what a merge stages before and behind them.
+fn copy_statement(table: &TableRef, merge: Option<&Merge<'_>>, columns: &[ColumnPair]) -> String {
+    let number = merge.filter(|merge| merge.is_numbered).map(Merge::number_column);
+    let surplus = merge.and_then(Merge::surplus_column);
+    let targets = columns.iter().map(|pair| pair.target.as_str());
     let mut sql = SqlBuilder::new(Dialect::Postgres);
     sql.text("copy ").table(table).text(" (");
-    if let Some(number) = number {
-        sql.name(number).text(", ");
-    }
-    sql.names(columns.iter().map(|pair| pair.target.as_str()));
+    sql.names(number.as_deref().into_iter().chain(targets).chain(surplus.as_deref()));
     sql.text(") from stdin (format binary)");
     sql.finish().sql
 }
@@ -175,8 +186,9 @@ impl SinkTable for PgSinkTable {
         row.try_get("empty").map_err(|cause| classify(failed, cause).with("table", self.name()))
     }
 
-    async fn greatest(&self, column: &ColumnName, of: &ColumnType) -> Result<Option<Scalar>> {
-        greatest::greatest(&self.database, self.name(), column, of).await
+    async fn greatest(&self, pair: &ColumnPair) -> Result<Option<TargetGreatest>> {
+        let target = self.loaded.type_of(&pair.target)?;
+        greatest::greatest(&self.database, self.name(), pair, target).await
     }
 
     async fn referenced_by(&self) -> Result<Vec<TableRef>> {
@@ -202,7 +214,7 @@ impl SinkTable for PgSinkTable {
     }
 
     async fn settle_plan(&self, plan: LoadPlan, facts: PlanFacts) -> Result<SettledPlan> {
-        let version_note = self.version(&plan)?.and_then(Version::note);
+        let version_note = self.version(&plan)?.as_ref().and_then(Version::note);
         let keys = plan.mode.keys();
         let settling = Settling {
             database: &self.database,
@@ -227,6 +239,10 @@ impl SinkTable for PgSinkTable {
         cx.unless_cancelled(preparing).await
     }
 
+    fn write_memory_bytes(&self, plan: &LoadPlan, chunk: &Chunk) -> u64 {
+        write_memory_bytes(plan, &self.loaded.primary_key, chunk)
+    }
+
     async fn write_chunk(
         &self,
         plan: &LoadPlan,
@@ -241,13 +257,12 @@ impl SinkTable for PgSinkTable {
             (None, Some(beside)) => beside.table(),
             (None, None) => self.name().clone(),
         };
-        let number = merge.as_ref().filter(|merge| merge.is_numbered).map(Merge::number_column);
         let transfer = write::Transfer {
             table: self.name(),
             domain: self.database.domain(),
-            copy_statement: copy_statement(&into, number.as_deref(), &plan.columns),
+            copy_statement: copy_statement(&into, merge.as_ref(), &plan.columns),
             into,
-            encoder: self.encoder(plan)?,
+            encoder: self.encoder(plan, merge.as_ref())?,
             keys: RowKeys::new(plan, &self.loaded.primary_key, chunk),
             merge,
             record,
@@ -286,8 +301,13 @@ impl SinkTable for PgSinkTable {
         Ok(())
     }
 
-    async fn restore(&self, object: &SetAside, cx: &RunContext) -> Result<()> {
-        cx.unless_cancelled(Box::pin(restore::restore(&self.database, object, cx))).await
+    async fn restore(
+        &self,
+        object: &SetAside,
+        fence: Option<&dyn Fence>,
+        cx: &RunContext,
+    ) -> Result<()> {
+        cx.unless_cancelled(Box::pin(restore::restore(&self.database, object, fence, cx))).await
     }
 
     async fn finish(&self, _plan: &LoadPlan, cx: &RunContext) -> Result<()> {

@@ -3,16 +3,22 @@
 //! Windows compare texts by their bytes, a column compares by its collation; a number that has become
 //! a text is ordered by digits. A guard of another order would let an older row replace a newer one.
 
-use migrate_core::{ColumnName, ColumnPair, ColumnType, Error, Result, SqlBuilder, TableRef, code};
+use migrate_core::{ColumnPair, ColumnType, Error, Result, SqlBuilder, TableRef, code};
 
+use super::copy_binary::{Codec, choose_surplus};
 use super::pg_type::PgType;
 
+/// Digits of a second that a text may spell.
+const NANO_SCALE: u8 = 9;
+
 /// The column that tells which row is newer, and how it is compared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Version<'a> {
-    column: &'a ColumnName,
+    pub(super) pair: &'a ColumnPair,
     is_by_bytes: bool,
-    /// Digits of a second that the target keeps, where the source has more.
+    /// How the digits that the target does not keep are staged, where it cuts or rounds them.
+    pub(super) surplus: Option<Codec>,
+    /// Digits of a second that the target keeps, where the source may have more.
     kept_digits: Option<u8>,
 }
 
@@ -31,8 +37,9 @@ impl<'a> Version<'a> {
             _ => !is_text && has_an_order_by_value(target),
         };
         if has_its_order {
+            let surplus = choose_surplus(pair, target);
             let kept_digits = kept_digits(&pair.column_type, target);
-            return Ok(Self { column: &pair.target, is_by_bytes: is_text, kept_digits });
+            return Ok(Self { pair, is_by_bytes: is_text, surplus, kept_digits });
         }
         Err(Error::new(
             code::TYPE_MISMATCH,
@@ -49,41 +56,46 @@ impl<'a> Version<'a> {
     }
 
     /// What the plan says of rows that the target cannot tell apart.
-    pub(super) fn note(self) -> Option<String> {
-        self.kept_digits.map(|digits| {
-            format!(
-                "{} keeps {digits} digits of a second: rows that differ in finer ones only count as \
-                 equally new",
-                self.column
-            )
-        })
+    pub(super) fn note(&self) -> Option<String> {
+        let digits = self.surplus.as_ref().and(self.kept_digits)?;
+        Some(format!(
+            "{} keeps {digits} digits of a second: of rows in one chunk that differ in finer ones \
+             only, the newest wins; of rows in different chunks, the one written last",
+            self.pair.target
+        ))
     }
 
     /// Appends the value by which rows are compared; `of` is the alias of its table.
-    pub(super) fn render(self, sql: &mut SqlBuilder, of: Option<&str>) {
+    pub(super) fn render(&self, sql: &mut SqlBuilder, of: Option<&str>) {
         if let Some(of) = of {
             sql.text(of).text(".");
         }
-        sql.name(self.column.as_str());
+        sql.name(self.pair.target.as_str());
         if self.is_by_bytes {
             // The cast takes `citext` by its letters.
             sql.text("::text collate \"C\"");
         }
     }
 
-    /// Appends the order in which the newest row comes first.
-    pub(super) fn newest_first(self, sql: &mut SqlBuilder) {
+    /// Appends the order in which the newest row comes first; `surplus` is the column in which the
+    /// digits that the target does not keep are staged.
+    pub(super) fn newest_first(&self, surplus: Option<&str>, sql: &mut SqlBuilder) {
         self.render(sql, None);
         sql.text(" desc nulls last");
+        if let Some(surplus) = surplus {
+            sql.text(", ").name(surplus).text(" desc nulls last");
+        }
     }
 }
 
-fn kept_digits(source: &ColumnType, target: &PgType) -> Option<u8> {
+/// Digits of a second that a target keeps, where the source's type may have more.
+pub(super) fn kept_digits(source: &ColumnType, target: &PgType) -> Option<u8> {
     let scale = match source {
         ColumnType::Time { scale }
         | ColumnType::Timestamp { scale }
         | ColumnType::Instant { scale }
         | ColumnType::OffsetTimestamp { scale } => *scale,
+        ColumnType::Text { .. } => NANO_SCALE,
         _ => return None,
     };
     match target {

@@ -96,6 +96,9 @@ impl AtWork<'_> {
                     return;
                 }
             };
+            if let (Some(cx), false) = (self.cx, now.is_empty()) {
+                cx.emit(&Event::LockAwaited { table: self.table.clone(), waited: LOOK });
+            }
             for blocker in now.iter().filter(|blocker| before.contains(blocker)) {
                 if named.insert(blocker.clone()) {
                     self.tell(note(blocker));

@@ -8,7 +8,7 @@ use migrate_postgres::{CopiedRow, classify, copied_row, execute, sqlx};
 use sqlx::postgres::PgCopyIn;
 use sqlx::{Connection, PgConnection};
 
-use super::copy_binary::{HEADER, Refusal, RowEncoder, TRAILER};
+use super::copy_binary::{EncodedRows, HEADER, Refusal, RowEncoder, TRAILER};
 use super::merge::Merge;
 use super::row_keys::RowKeys;
 
@@ -38,6 +38,7 @@ impl Transfer<'_> {
         batches: BatchStream,
     ) -> Result<WriteSummary> {
         let mut tx = connection.begin().await.map_err(|cause| self.failed(cause))?;
+        enter(&mut tx, self.record).await?;
         if let Some(merge) = &self.merge {
             merge.prepare(&mut tx).await?;
         }
@@ -56,31 +57,43 @@ impl Transfer<'_> {
         connection: &mut PgConnection,
         mut batches: BatchStream,
     ) -> Result<WriteSummary> {
-        let copy = start_copy(connection, &self.copy_statement).await;
-        let mut copy = copy.map_err(|cause| self.failed(cause))?;
-        let mut buffer = Vec::with_capacity(MESSAGE_BYTES + MESSAGE_BYTES / 4);
-        buffer.extend_from_slice(HEADER);
-        let mut rows_read = 0_u64;
-        let mut bytes = 0_u64;
-        while let Some(batch) = batches.next().await {
-            let batch = batch?;
-            self.keys.remember(rows_read, &batch);
-            let mut row = 0;
-            while row < batch.num_rows() {
-                let encoded = self.encoder.encode(&batch, row, MESSAGE_BYTES, &mut buffer);
-                row = encoded.map_err(|refusal| self.refused(refusal, rows_read))?;
-                if buffer.len() >= MESSAGE_BYTES {
-                    copy.send(buffer.as_slice()).await.map_err(|cause| self.failed(cause))?;
-                    bytes += buffer.len() as u64;
-                    buffer.clear();
+        let mut rows = EncodedRows::with_capacity(MESSAGE_BYTES + MESSAGE_BYTES / 4);
+        let mut summary = WriteSummary::default();
+        loop {
+            let mut copy = start_copy(connection, &self.copy_statement)
+                .await
+                .map_err(|cause| self.failed(cause))?;
+            rows.push(HEADER);
+            let has_ended = loop {
+                if self.keys.is_full() {
+                    break false;
                 }
+                let Some(batch) = batches.next().await.transpose()? else { break true };
+                let rows_before = summary.rows_read;
+                self.keys.remember(rows_before, &batch);
+                let mut row = 0;
+                while row < batch.num_rows() {
+                    let encoded = self.encoder.encode(&batch, row, MESSAGE_BYTES, &mut rows);
+                    row = encoded.map_err(|refusal| self.refused(refusal, rows_before))?;
+                    // What is lent must not keep its batch while the next one is waited for.
+                    if rows.len() >= MESSAGE_BYTES || rows.has_lent() {
+                        let sent = send(&mut copy, &mut rows).await;
+                        summary.bytes += sent.map_err(|cause| self.failed(cause))?;
+                    }
+                }
+                summary.rows_read += batch.num_rows() as u64;
+            };
+            rows.push(TRAILER);
+            summary.bytes +=
+                send(&mut copy, &mut rows).await.map_err(|cause| self.failed(cause))?;
+            summary.rows_inserted += copy.finish().await.map_err(|cause| self.failed(cause))?;
+            if has_ended {
+                break;
             }
-            rows_read += batch.num_rows() as u64;
+            // What the server has taken needs no name any more; the rest is a COPY of its own.
+            self.keys.forget(summary.rows_read);
         }
-        buffer.extend_from_slice(TRAILER);
-        copy.send(buffer.as_slice()).await.map_err(|cause| self.failed(cause))?;
-        bytes += buffer.len() as u64;
-        let rows_inserted = copy.finish().await.map_err(|cause| self.failed(cause))?;
+        let WriteSummary { rows_read, rows_inserted, .. } = summary;
         if rows_inserted != rows_read {
             return Err(Error::new(
                 code::VALUE_REFUSED,
@@ -89,7 +102,7 @@ impl Transfer<'_> {
             .with("table", self.table)
             .with_hint("a trigger or rule of the table drops rows; disable it for the load"));
         }
-        Ok(WriteSummary { rows_read, rows_inserted, bytes, ..WriteSummary::default() })
+        Ok(summary)
     }
 
     /// A value that this side refuses; `rows_before` rows of the chunk came in earlier batches.
@@ -110,7 +123,7 @@ impl Transfer<'_> {
             error = error.with("column", column);
         }
         match number.checked_sub(1) {
-            Some(row) => self.keys.name_row(error, row),
+            Some(row) => self.keys.name_row(error, self.keys.first_row() + row),
             None => error,
         }
     }
@@ -125,6 +138,59 @@ pub(super) async fn start_copy<'c>(
     connection.copy_in_raw(statement).await
 }
 
+/// Sends rows and drops them; returns how many bytes they were.
+async fn send(
+    copy: &mut PgCopyIn<&mut PgConnection>,
+    rows: &mut EncodedRows,
+) -> Result<u64, sqlx::Error> {
+    for piece in rows.all(MESSAGE_BYTES) {
+        copy.send(piece).await?;
+    }
+    let bytes = rows.len() as u64;
+    rows.clear();
+    Ok(bytes)
+}
+
+/// Begins the work of a lease: nobody else is at it any more.
+///
+/// # Errors
+///
+/// `LeaseLost` when the lease is gone.
+pub(super) async fn enter(
+    connection: &mut PgConnection,
+    record: Option<&dyn CommitRecord>,
+) -> Result<()> {
+    let Some(entering) = record.and_then(CommitRecord::enter) else { return Ok(()) };
+    let owned = execute(connection, &entering)
+        .await
+        .map_err(|cause| classify("Cannot look whether the work is still ours", cause))?;
+    if owned == 1 { Ok(()) } else { Err(lease_lost()) }
+}
+
+/// Somebody else has the work now.
+pub(super) fn lease_lost() -> Error {
+    Error::new(ErrorKind::LeaseLost, "Another worker owns this work now")
+        .with_hint("nothing to do: what that worker does counts, this was rolled back")
+}
+
+/// Whether the ledger and the target are in one database.
+///
+/// # Errors
+///
+/// `Internal` when they are not.
+pub(super) fn ensure_shared(status: &CommitDomain, target: &CommitDomain) -> Result<()> {
+    if status == target {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Internal,
+        "The status tables are in another database than the target",
+    )
+    .with("status", status)
+    .with("target", target)
+    .with_hint("report this: the engine must not pair them"))
+}
+
 /// Runs a status change in the transaction of the work that it belongs to.
 ///
 /// # Errors
@@ -137,22 +203,9 @@ pub(super) async fn apply_record(
     summary: &WriteSummary,
 ) -> Result<()> {
     let Some(record) = record else { return Ok(()) };
-    if record.domain() != domain {
-        return Err(Error::new(
-            ErrorKind::Internal,
-            "The status tables are in another database than the target",
-        )
-        .with("status", record.domain())
-        .with("target", domain)
-        .with_hint("report this: the engine must not pair them"));
-    }
+    ensure_shared(record.domain(), domain)?;
     let changed = execute(connection, &record.statement(summary))
         .await
         .map_err(|cause| classify("Cannot record the work as done", cause))?;
-    if changed == 1 {
-        Ok(())
-    } else {
-        Err(Error::new(ErrorKind::LeaseLost, "Another worker owns this work now")
-            .with_hint("nothing to do: its transaction counts, this one is rolled back"))
-    }
+    if changed == 1 { Ok(()) } else { Err(lease_lost()) }
 }

@@ -9,7 +9,10 @@ use migrate_core::value::Bytes;
 use migrate_core::{Column, ColumnType, Error, ErrorKind, ObjectStat, Result, code};
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::basic::LogicalType;
+use parquet::file::metadata::PageIndexPolicy;
 use parquet::file::reader::{ChunkReader, Length};
+
+use super::batch_size::GroupColumns;
 
 /// A file whose footer has been read.
 #[derive(Debug, Clone)]
@@ -31,7 +34,10 @@ impl ParquetFile {
         let file = File::open(path).map_err(|cause| unreadable(path, cause))?;
         // Types come from Parquet itself; what a writer noted of its own in-memory types would
         // only add casts.
-        let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+        let options = ArrowReaderOptions::new()
+            .with_skip_arrow_metadata(true)
+            // It tells how large pages are.
+            .with_offset_index_policy(PageIndexPolicy::Optional);
         let metadata =
             ArrowReaderMetadata::load(&file, options).map_err(|cause| damaged(path, cause))?;
         let fingerprint = fingerprint(&file).map_err(|cause| damaged(path, cause))?;
@@ -77,10 +83,15 @@ impl ParquetFile {
         groups.iter().map(|group| u64::try_from(group.total_byte_size()).unwrap_or_default()).sum()
     }
 
-    /// Average uncompressed bytes per row, at least 1.
-    pub(super) fn row_bytes(&self) -> u64 {
-        let rows: u64 = self.stat().row_group_rows.iter().sum();
-        (self.bytes() / rows.max(1)).max(1)
+    /// Positions of columns.
+    pub(super) fn positions<'a>(&self, names: impl Iterator<Item = &'a str>) -> Vec<usize> {
+        names.filter_map(|name| self.arrow_schema().index_of(name).ok()).collect()
+    }
+
+    /// A row group and those of its columns that are read.
+    pub(super) fn group<'a>(&'a self, group: usize, wanted: &'a [usize]) -> GroupColumns<'a> {
+        let (metadata, schema) = (self.metadata.metadata(), self.arrow_schema());
+        GroupColumns { metadata, group, schema, wanted }
     }
 
     /// The columns in our types.

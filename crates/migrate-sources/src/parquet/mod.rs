@@ -1,5 +1,6 @@
 //! Parquet files as a source.
 
+mod batch_size;
 mod file;
 mod read;
 mod resolve;

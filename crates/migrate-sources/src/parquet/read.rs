@@ -1,5 +1,7 @@
 //! Rows of files, read by a blocking task a little ahead of the consumer.
 
+use std::fs::File;
+use std::num::NonZeroU64;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -7,17 +9,23 @@ use migrate_core::arrow::array::RecordBatch;
 use migrate_core::arrow::datatypes::SchemaRef;
 use migrate_core::arrow::error::ArrowError;
 use migrate_core::{
-    BatchStream, ColumnName, Error, ErrorKind, Predicate, Result, RunContext, TableSchema,
-    to_arrow_form,
+    BatchStream, ColumnName, Error, ErrorKind, MemoryShare, Predicate, Result, RunContext,
+    TableSchema, to_arrow_form,
 };
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowPredicateFn, ParquetRecordBatchReaderBuilder, RowFilter};
+use tokio::runtime::Handle;
 
+use super::batch_size::RowBytes;
 use super::file::{ParquetFile, damaged};
-use crate::task_stream::{BatchSender, TaskStream};
+use crate::room::Room;
+use crate::task_stream::{BatchSender, Counted, TaskStream};
 
 /// Batches that wait for the consumer: one is being encoded, one is ready, one is being read.
 const READ_AHEAD: usize = 1;
+
+/// All of them.
+const BATCHES: u64 = 3;
 
 /// Row groups of one file.
 #[derive(Debug, Clone)]
@@ -31,6 +39,10 @@ impl Part {
         let groups = file.metadata.metadata().num_row_groups();
         Self { file, row_groups: 0..u32::try_from(groups).unwrap_or(u32::MAX) }
     }
+
+    fn groups(&self) -> impl Iterator<Item = usize> {
+        self.row_groups.clone().filter_map(|group| usize::try_from(group).ok())
+    }
 }
 
 /// Which columns and rows of the parts, and in which form.
@@ -39,7 +51,37 @@ pub(super) struct Selection {
     pub(super) output: SchemaRef,
     pub(super) predicate: Predicate,
     pub(super) schema: Arc<TableSchema>,
-    pub(super) batch_rows: usize,
+    /// Most rows of a batch, and about how many bytes.
+    pub(super) batch_rows: NonZeroU64,
+    pub(super) batch_bytes: NonZeroU64,
+    pub(super) memory: Option<MemoryShare>,
+}
+
+impl Selection {
+    /// Every column that is decoded, also for the predicate alone.
+    fn columns(&self) -> Vec<&str> {
+        let mut names: Vec<&str> =
+            self.output.fields().iter().map(|field| field.name().as_str()).collect();
+        for column in self.predicate.columns() {
+            if !names.contains(&column.as_str()) {
+                names.push(column.as_str());
+            }
+        }
+        names
+    }
+
+    /// The least bytes with which a part is read: pages, and the batches that are being made, waiting
+    /// and being written.
+    pub(super) fn least_bytes(&self, part: &Part) -> u64 {
+        let wanted = part.file.positions(self.columns().into_iter());
+        let of_group = |group: usize| {
+            let columns = part.file.group(group, &wanted);
+            let row_bytes = columns.row_bytes();
+            let rows = row_bytes.batch_rows(self.batch_rows.get(), self.batch_bytes.get());
+            columns.page_bytes().saturating_add(BATCHES * row_bytes.of_rows(rows))
+        };
+        part.groups().map(of_group).max().unwrap_or_default()
+    }
 }
 
 /// Reads the parts one after the other.
@@ -63,7 +105,8 @@ pub(super) fn read_parts(
     let cx = cx.clone();
     Ok(TaskStream::start(READ_AHEAD, |task, sender| {
         task.spawn_blocking(move || {
-            let read = parts.iter().try_for_each(|part| read_part(part, &selection, &cx, &sender));
+            let reader = Reader { selection, cx, sender: sender.clone() };
+            let read = parts.iter().try_for_each(|part| reader.read_part(part));
             if let Err(error) = read {
                 // A closed channel means that nobody wants to know any more.
                 drop(sender.blocking_send(Err(error)));
@@ -72,41 +115,88 @@ pub(super) fn read_parts(
     }))
 }
 
-fn read_part(
-    part: &Part,
-    selection: &Selection,
-    cx: &RunContext,
-    sender: &BatchSender,
-) -> Result<()> {
-    let path = &part.file.path;
-    let names = selection.output.fields().iter().map(|field| field.name().as_str());
-    let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(
-        part.file.reader()?,
-        part.file.metadata.clone(),
-    )
-    .with_batch_size(selection.batch_rows)
-    .with_row_groups(
-        part.row_groups.clone().filter_map(|group| usize::try_from(group).ok()).collect(),
-    )
-    .with_projection(mask(&part.file, names));
-    if selection.predicate != Predicate::All {
-        builder = builder.with_row_filter(row_filter(&part.file, selection)?);
+/// Reads on a thread that may block.
+struct Reader {
+    selection: Selection,
+    cx: RunContext,
+    sender: BatchSender,
+}
+
+impl Reader {
+    fn read_part(&self, part: &Part) -> Result<()> {
+        let file = part.file.reader()?;
+        part.groups().try_for_each(|group| self.read_group(part, &file, group))
     }
-    let reader = builder.build().map_err(|cause| damaged(path, cause))?;
-    for batch in reader {
-        cx.ensure_active()?;
-        let batch = batch.map_err(|cause| from_reader(cause, part))?;
-        let batch = in_order(&batch, &selection.output, part)?;
-        if sender.blocking_send(to_arrow_form(&batch, &selection.output)).is_err() {
-            return Ok(());
+
+    fn read_group(&self, part: &Part, file: &File, group: usize) -> Result<()> {
+        let Selection { batch_bytes, memory, .. } = &self.selection;
+        let wanted = part.file.positions(self.selection.columns().into_iter());
+        let columns = part.file.group(group, &wanted);
+        let stretches = columns.stretches(file, batch_bytes.get());
+        let stretches = stretches.map_err(|cause| damaged(&part.file.path, cause))?;
+        let _pages = Room::lasting(memory.as_ref(), columns.page_bytes());
+        let is_whole = stretches.len() == 1;
+        stretches.iter().try_for_each(|stretch| {
+            let mut reader = self.builder(part, file, group)?;
+            if !is_whole {
+                reader = reader.with_row_selection(stretch.selection());
+            }
+            self.read_stretch(part, reader, stretch.row_bytes)
+        })
+    }
+
+    /// A reader of the wanted rows and columns of a row group.
+    fn builder(
+        &self,
+        part: &Part,
+        file: &File,
+        group: usize,
+    ) -> Result<ParquetRecordBatchReaderBuilder<File>> {
+        let Selection { output, predicate, .. } = &self.selection;
+        let file = file.try_clone().map_err(|cause| damaged(&part.file.path, cause.into()))?;
+        let names = output.fields().iter().map(|field| field.name().as_str());
+        let metadata = part.file.metadata.clone();
+        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata)
+            .with_row_groups(vec![group])
+            .with_projection(mask(&part.file, names));
+        if *predicate == Predicate::All {
+            return Ok(builder);
+        }
+        Ok(builder.with_row_filter(row_filter(&part.file, &self.selection)?))
+    }
+
+    fn read_stretch(
+        &self,
+        part: &Part,
+        reader: ParquetRecordBatchReaderBuilder<File>,
+        row_bytes: RowBytes,
+    ) -> Result<()> {
+        let Selection { output, batch_rows, batch_bytes, .. } = &self.selection;
+        let rows = row_bytes.batch_rows(batch_rows.get(), batch_bytes.get());
+        let reader = reader.with_batch_size(usize::try_from(rows).unwrap_or(usize::MAX)).build();
+        let mut batches = reader.map_err(|cause| damaged(&part.file.path, cause))?;
+        loop {
+            self.cx.ensure_active()?;
+            let Some(room) = self.room(row_bytes.of_rows(rows))? else { return Ok(()) };
+            let Some(batch) = batches.next() else { return Ok(()) };
+            let batch = batch.map_err(|cause| from_reader(cause, part))?;
+            let batch = to_arrow_form(&in_order(&batch, output, part)?, output)?;
+            room.correct(batch.get_array_memory_size() as u64);
+            let counted = Counted { batch, memory: Arc::new(room) };
+            if self.sender.blocking_send(Ok(counted)).is_err() {
+                return Ok(());
+            }
         }
     }
-    Ok(())
+
+    fn room(&self, bytes: u64) -> Result<Option<Room>> {
+        let room = Room::passing(self.selection.memory.as_ref(), bytes, &self.sender);
+        Handle::current().block_on(room)
+    }
 }
 
 fn mask<'a>(file: &ParquetFile, names: impl Iterator<Item = &'a str>) -> ProjectionMask {
-    let roots = names.filter_map(|name| file.arrow_schema().index_of(name).ok());
-    ProjectionMask::roots(file.metadata.parquet_schema(), roots)
+    ProjectionMask::roots(file.metadata.parquet_schema(), file.positions(names))
 }
 
 /// A reader yields columns in file order; rows without a column still count.

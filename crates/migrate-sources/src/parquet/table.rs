@@ -12,7 +12,7 @@ use migrate_core::{
 };
 
 use super::file::ParquetFile;
-use super::read::{Part, read_parts};
+use super::read::{Part, Selection, read_parts};
 
 /// The files are immutable: the table's version is the identity of all of them.
 #[derive(Debug)]
@@ -94,6 +94,21 @@ impl ParquetTable {
         }
     }
 
+    fn selection(&self, request: &ScanRequest) -> Result<Selection> {
+        let predicate = match &request.extent {
+            Extent::Rows { predicate } => predicate.clone().and(request.filter.clone()),
+            _ => request.filter.clone(),
+        };
+        Ok(Selection {
+            output: self.schema.arrow(&request.columns)?,
+            predicate,
+            schema: Arc::clone(&self.schema),
+            batch_rows: request.batch_rows,
+            batch_bytes: request.batch_bytes,
+            memory: request.memory.clone(),
+        })
+    }
+
     /// Scans selected columns, for counts and keys.
     async fn rows(&self, columns: Vec<ColumnName>, filter: &Predicate) -> Result<BatchStream> {
         let everything = Extent::Rows { predicate: Predicate::All };
@@ -126,10 +141,13 @@ impl SourceTable for ParquetTable {
         }
     }
 
-    fn scan_memory_bytes(&self) -> u64 {
-        // Pages are decoded one at a time; a page of each column and its dictionary.
-        let columns = self.schema.columns.len() as u64;
-        columns * (2 << 20)
+    fn scan_memory_bytes(&self, request: &ScanRequest) -> u64 {
+        // What cannot be read is told by the scan.
+        let (Ok(parts), Ok(selection)) = (self.parts(&request.extent), self.selection(request))
+        else {
+            return 0;
+        };
+        parts.iter().map(|part| selection.least_bytes(part)).max().unwrap_or_default()
     }
 
     async fn count(&self, filter: &Predicate) -> Result<u64> {
@@ -181,19 +199,7 @@ impl SourceTable for ParquetTable {
     }
 
     async fn scan(&self, request: ScanRequest, cx: &RunContext) -> Result<BatchStream> {
-        let parts = self.parts(&request.extent)?;
-        let predicate = match request.extent {
-            Extent::Rows { predicate } => predicate.and(request.filter),
-            _ => request.filter,
-        };
-        let row_bytes = self.files.iter().map(|file| file.row_bytes()).max().unwrap_or(1);
-        let rows = request.batch_rows.get().min(request.batch_bytes.get() / row_bytes).max(1);
-        let selection = super::read::Selection {
-            output: self.schema.arrow(&request.columns)?,
-            predicate,
-            schema: Arc::clone(&self.schema),
-            batch_rows: usize::try_from(rows).unwrap_or(usize::MAX),
-        };
+        let (parts, selection) = (self.parts(&request.extent)?, self.selection(&request)?);
         read_parts(parts, selection, cx)
     }
 }

@@ -27,8 +27,19 @@ pub(super) struct Layout {
     pub(super) types: Vec<ColumnType>,
 }
 
-/// Hands the rows of one part to `each`, in batches of at most `batch_rows`. Stops early when
-/// `each` answers false.
+/// How large batches may be.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct BatchLimits {
+    pub(super) rows: usize,
+    /// About how many bytes of text; a single row may have more.
+    pub(super) bytes: usize,
+}
+
+/// Bytes that a cell takes in its array beside its text, about.
+const CELL_BYTES: usize = 8;
+
+/// Hands the rows of one part to `each`, batch by batch, with the bytes of the part's text so far.
+/// Stops early when `each` answers false.
 ///
 /// # Errors
 ///
@@ -36,26 +47,32 @@ pub(super) struct Layout {
 pub(super) fn decode(
     part: &ResultTable,
     layout: &Layout,
-    batch_rows: usize,
-    mut each: impl FnMut(RecordBatch) -> bool,
+    limits: BatchLimits,
+    mut each: impl FnMut(RecordBatch, usize) -> bool,
 ) -> Result<()> {
     let mut left = part.row_count();
     let mut rows = part
-        .rows::<CellsToArrays>()
+        .rows::<AppendedRow>()
         .map_err(|cause| super::error::classify("The rows of a result cannot be read", &cause))?;
+    let mut part_bytes = 0;
+    // Room is made for as many rows as the batch before had.
+    let mut usual = limits.bytes / (2 * CELL_BYTES * layout.types.len().max(1));
     while left > 0 {
-        let count = left.min(batch_rows);
-        ARRAYS.set(Some(Arrays::new(layout, count)));
-        for row in rows.by_ref().take(count) {
-            if row.is_err() {
-                break;
-            }
+        let most = left.min(limits.rows.max(1));
+        ARRAYS.set(Some(Arrays::new(layout, most.min(usual.max(1)))));
+        let (mut count, mut bytes) = (0, 0);
+        while count < most && bytes < limits.bytes {
+            count += 1;
+            let Some(Ok(row)) = rows.next() else { break };
+            part_bytes += row.text_bytes;
+            bytes += row.text_bytes + CELL_BYTES * layout.types.len();
         }
         let arrays = ARRAYS.take().ok_or_else(lost)?;
-        if !each(arrays.finish(layout, count)?) {
+        if !each(arrays.finish(layout, count)?, part_bytes) {
             return Ok(());
         }
         left -= count;
+        usual = count;
     }
     Ok(())
 }
@@ -70,9 +87,11 @@ thread_local! {
 }
 
 /// A row whose cells have been appended to the thread's arrays.
-struct CellsToArrays;
+struct AppendedRow {
+    text_bytes: usize,
+}
 
-impl FromRow for CellsToArrays {
+impl FromRow for AppendedRow {
     type Plan = ();
 
     fn build_plan(_context: RowPlanContext<'_>) -> PlanBuildResult<()> {
@@ -80,11 +99,11 @@ impl FromRow for CellsToArrays {
     }
 
     fn from_row_with_plan(row: RowRef<'_>, _plan: &()) -> RowDecodeResult<Self> {
-        ARRAYS.with_borrow_mut(|arrays| match arrays {
+        let text_bytes = ARRAYS.with_borrow_mut(|arrays| match arrays {
             Some(arrays) => arrays.append(row),
             None => Err(RowConversionError::new("no arrays are waiting").into()),
         })?;
-        Ok(Self)
+        Ok(Self { text_bytes })
     }
 }
 
@@ -103,15 +122,19 @@ impl Arrays {
         Self { columns, rows: 0, malformed: None }
     }
 
-    fn append(&mut self, row: RowRef<'_>) -> RowDecodeResult<()> {
+    /// Appends a row; returns the bytes of its text.
+    fn append(&mut self, row: RowRef<'_>) -> RowDecodeResult<usize> {
+        let mut bytes = 0;
         for (position, column) in self.columns.iter_mut().enumerate() {
-            if column.append(row.cell_at(position)?.raw()).is_err() {
+            let cell = row.cell_at(position)?.raw();
+            bytes += cell.map_or(0, str::len);
+            if column.append(cell).is_err() {
                 self.malformed = Some(position);
                 return Err(RowConversionError::new("a cell is malformed").into());
             }
         }
         self.rows += 1;
-        Ok(())
+        Ok(bytes)
     }
 
     fn finish(self, layout: &Layout, expected: usize) -> Result<RecordBatch> {
@@ -277,6 +300,30 @@ impl ArrayBuilder {
             Self::Binary { mut values, .. } => Arc::new(values.finish()),
         })
     }
+}
+
+/// Cells of one column, on the way that [`decode`] goes.
+#[cfg(feature = "internals")]
+pub(crate) fn decode_cells(kind: &ColumnType, cells: &[Option<&str>]) -> Result<ArrayRef> {
+    let mut column = ArrayBuilder::new(kind, cells.len());
+    for cell in cells {
+        column.append(*cell).map_err(|Malformed| {
+            Error::new(ErrorKind::DataInvalid, format!("This is no cell of a {kind}"))
+        })?;
+    }
+    column.finish(&kind.arrow())
+}
+
+/// All rows of a part, in batches of the usual size.
+#[cfg(feature = "internals")]
+pub(crate) fn decode_part(part: &ResultTable, columns: &[migrate_core::Column]) -> Result<usize> {
+    let limits = BatchLimits { rows: 16_384, bytes: 1 << 20 };
+    let mut rows = 0;
+    decode(part, &super::statement::layout_of(columns), limits, |batch, _| {
+        rows += batch.num_rows();
+        true
+    })?;
+    Ok(rows)
 }
 
 /// Microseconds since 1970; the column's scale says that there is nothing finer.

@@ -19,6 +19,7 @@ mod facts;
 mod greatest;
 mod histogram;
 mod reattach;
+mod scan;
 mod session;
 mod settings;
 mod statement;
@@ -34,6 +35,8 @@ use migrate_core::{
     Error, ErrorKind, Result, RunContext, Snapshot, Source, SourceTable, SqlStatement, TableRef,
 };
 
+#[cfg(feature = "internals")]
+pub(crate) use decode::{decode_cells, decode_part};
 use session::SessionPool;
 pub use settings::{SnowflakeAuth, SnowflakeSettings};
 use statement::fetch;

@@ -104,7 +104,7 @@ pub(super) async fn find(
     // The server ends it at the same limit and says so; this is for a server that does not.
     let deadline = since + pool.settings().statement_timeout + LEAST_WAIT;
     let mut rests = ExponentialBuilder::default()
-        .with_min_delay(Duration::from_millis(200))
+        .with_min_delay(Duration::from_millis(100))
         .with_max_delay(Duration::from_secs(15))
         .without_max_times()
         .with_jitter()

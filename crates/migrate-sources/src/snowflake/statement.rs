@@ -10,7 +10,7 @@ use snowflake_connector_rs::ResultTable;
 use tokio::time::timeout;
 
 use super::column::columns;
-use super::decode::{Layout, decode};
+use super::decode::{BatchLimits, Layout, decode};
 use super::error::classify;
 use super::execution::Execution;
 use super::reattach::Extract;
@@ -131,7 +131,8 @@ pub(super) async fn whole(ready: &mut Ready) -> Result<RecordBatch> {
 }
 
 fn gather(part: &ResultTable, layout: &Layout, batches: &mut Vec<RecordBatch>) -> Result<()> {
-    decode(part, layout, part.row_count().max(1), |batch| {
+    let all = BatchLimits { rows: usize::MAX, bytes: usize::MAX };
+    decode(part, layout, all, |batch, _bytes| {
         batches.push(batch);
         true
     })

@@ -13,7 +13,6 @@ use migrate_core::{
 };
 use tokio::sync::OnceCell;
 
-use super::decode::decode;
 use super::describe::{column_comments, with_declared_types};
 use super::double;
 use super::execution::Execution;
@@ -21,14 +20,10 @@ use super::facts::{self, Facts};
 use super::greatest;
 use super::histogram;
 use super::reattach::{Extract, Reread};
+use super::scan::{LargestPart, Scan};
 use super::session::SessionPool;
-use super::settings::RESULT_CHUNK_MB;
 use super::statement::{fetch, fetch_count, fetch_long};
 use super::stored_results::{StoredResult, StoredResults};
-use crate::task_stream::{BatchSender, TaskStream};
-
-/// Batches that wait for the consumer.
-const READ_AHEAD: usize = 1;
 
 /// An open table.
 #[derive(Debug)]
@@ -38,6 +33,7 @@ pub(super) struct SnowflakeTable {
     snapshot: Option<Snapshot>,
     facts: OnceCell<Facts>,
     results: StoredResults,
+    largest_part: LargestPart,
 }
 
 /// The present moment by Snowflake's clock, in the form that time travel takes.
@@ -98,7 +94,8 @@ impl SnowflakeTable {
         let columns = with_declared_types(&sessions, table, columns).await?;
         let schema = Arc::new(TableSchema::new(table.clone(), columns));
         let (facts, results) = (OnceCell::new(), StoredResults::default());
-        Ok(Self { sessions, schema, snapshot, facts, results })
+        let largest_part = LargestPart::default();
+        Ok(Self { sessions, schema, snapshot, facts, results, largest_part })
     }
 
     /// `FROM` this table, as of the snapshot.
@@ -249,9 +246,8 @@ impl SourceTable for SnowflakeTable {
         }
     }
 
-    fn scan_memory_bytes(&self) -> u64 {
-        // Measured: a part costs 2.2 times its inflated size while it is parsed.
-        RESULT_CHUNK_MB * (1 << 20) * 22 / 10
+    fn scan_memory_bytes(&self, request: &ScanRequest) -> u64 {
+        self.largest_part.least_bytes(request)
     }
 
     async fn count(&self, filter: &Predicate) -> Result<u64> {
@@ -354,7 +350,7 @@ impl SourceTable for SnowflakeTable {
     }
 
     async fn scan(&self, request: ScanRequest, cx: &RunContext) -> Result<BatchStream> {
-        let Extent::Rows { predicate } = request.extent else {
+        let Extent::Rows { predicate } = &request.extent else {
             return Err(Error::new(ErrorKind::Unsupported, "A Snowflake table has no files")
                 .with_hint("use a chunking strategy that cuts by rows"));
         };
@@ -367,7 +363,7 @@ impl SourceTable for SnowflakeTable {
         }
         sql.text(" FROM ");
         self.from(&mut sql);
-        only_where(&mut sql, &predicate.and(request.filter))?;
+        only_where(&mut sql, &predicate.clone().and(request.filter.clone()))?;
         self.order_by(&mut sql, &request.order)?;
         let reread = self.rereading(&request.columns, &request.order)?;
         let execution = self
@@ -375,54 +371,7 @@ impl SourceTable for SnowflakeTable {
             .await
             .map_err(|error| error.with("table", &self.schema.table))?;
         let layout = execution.layout(&selected)?;
-        let limits = BatchLimits {
-            rows: usize::try_from(request.batch_rows.get()).unwrap_or(usize::MAX),
-            must_count: request.expected_rows.is_none(),
-        };
-        let cx = cx.clone();
-        Ok(TaskStream::start(READ_AHEAD, |task, sender| {
-            task.spawn(async move {
-                if let Err(error) = read(execution, layout, limits, &cx, sender.clone()).await {
-                    // A closed channel means that nobody wants to know any more.
-                    drop(sender.send(Err(error)).await);
-                }
-            });
-        }))
+        let largest_part = self.largest_part.clone();
+        Ok(Scan::new(execution, layout, &request, largest_part, cx.clone()).start())
     }
-}
-
-/// How the reader hands rows on.
-#[derive(Debug, Clone, Copy)]
-struct BatchLimits {
-    rows: usize,
-    /// Whether the reader has to prove that all rows arrived.
-    must_count: bool,
-}
-
-/// Fetches part after part and decodes each where it may take its time.
-async fn read(
-    mut execution: Execution,
-    layout: super::decode::Layout,
-    limits: BatchLimits,
-    cx: &RunContext,
-    sender: BatchSender,
-) -> Result<()> {
-    let mut arrived = 0;
-    while let Some(part) = cx.unless_cancelled(execution.next_part()).await? {
-        arrived += part.row_count() as u64;
-        let (layout, batches) = (layout.clone(), sender.clone());
-        let decoding = tokio::task::spawn_blocking(move || {
-            decode(&part, &layout, limits.rows, |batch| batches.blocking_send(Ok(batch)).is_ok())
-        });
-        decoding.await.unwrap_or_else(|cause| {
-            Err(Error::new(ErrorKind::Internal, "Decoding a result broke off").with_source(cause))
-        })?;
-        if sender.is_closed() {
-            return Ok(());
-        }
-    }
-    if limits.must_count {
-        execution.verify_count(arrived, cx).await?;
-    }
-    Ok(())
 }

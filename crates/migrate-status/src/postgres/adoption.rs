@@ -85,17 +85,25 @@ pub(super) async fn known_tables(
     rows.iter().map(|row| known_table(row, &request.tables).map_err(ledger)).collect()
 }
 
-fn known_table(row: &PgRow, requested: &[TableRequest]) -> Result<KnownTable, sqlx::Error> {
-    let silent: i64 = row.try_get("silent")?;
+/// The target of an entry, as the request writes it: all targets of this ledger are in its own
+/// database, under whatever alias it was reached.
+pub(super) fn requested_target(
+    row: &PgRow,
+    requested: &[TableRequest],
+) -> Result<TableRef, sqlx::Error> {
     let (schema, name): (String, String) =
         (row.try_get("target_schema")?, row.try_get("target_table")?);
-    // All targets of this ledger are in its own database, under whatever alias it was reached.
-    let target = requested
+    Ok(requested
         .iter()
         .map(|table| &table.target)
         .find(|target| target.schema.as_ref() == Some(&schema) && target.name == name)
         .cloned()
-        .unwrap_or_else(|| TableRef::in_schema(schema, name));
+        .unwrap_or_else(|| TableRef::in_schema(schema, name)))
+}
+
+fn known_table(row: &PgRow, requested: &[TableRequest]) -> Result<KnownTable, sqlx::Error> {
+    let silent: i64 = row.try_get("silent")?;
+    let target = requested_target(row, requested)?;
     let leader: Option<i64> = row.try_get("leader")?;
     let table_count: Option<i32> = row.try_get("table_count")?;
     let emptied_with = leader.zip(table_count).map(|(leader, tables)| SharedEmptying {
@@ -160,15 +168,16 @@ async fn refuse_if_alive(connection: &mut PgConnection, ids: &[i64]) -> Result<(
     let Some(row) = alive else { return Ok(()) };
     let text = |column: &str| row.try_get::<String, _>(column).map_err(ledger);
     let seconds: i64 = row.try_get("seconds").map_err(ledger)?;
+    let run: Uuid = row.try_get("run_id").map_err(ledger)?;
     Err(Error::new(
         code::TARGET_BUSY,
         format!("Another run is at work on {}.{}", text("target_schema")?, text("target_table")?),
     )
-    .with("run", row.try_get::<Uuid, _>("run_id").map_err(ledger)?)
+    .with("run", run)
     .with("worker", text("lease_holder")?)
     .with_hint(format!(
-        "stop that process or let it end; if it has died already, run again in {seconds} s, when \
-         its lease has run out"
+        "stop that process or let it end; to help it instead: migrate worker --run {run}; if it \
+         has died already, run again in {seconds} s, when its lease has run out"
     )))
 }
 
@@ -204,11 +213,19 @@ const SET_ASIDE_AGAIN: &str = "\
 /// Puts failed work of a resumed entry back into the queue, with a new count of tries.
 pub(super) async fn reopen(connection: &mut PgConnection, tables: &[TableId]) -> Result<()> {
     let ids: Vec<i64> = tables.iter().map(|table| table.0).collect();
+    // Counted, because others may be at work: what fails from now on stays counted.
     sqlx::query(
-        "update migration_status.migration_work_items \
-         set status = 'pending', retry_count = 0, crash_count = 0, not_before = now(), \
-             error_code = null, error_message = null \
-         where table_id = any($1) and status = 'failed'",
+        "with reopened as ( \
+             update migration_status.migration_work_items \
+             set status = 'pending', retry_count = 0, crash_count = 0, overrun_count = 0, \
+                 not_before = now(), error_code = null, error_message = null \
+             where table_id = any($1) and status = 'failed' \
+             returning table_id, kind) \
+         update migration_status.migration_table_status t \
+         set failed_chunks = t.failed_chunks - r.chunks \
+         from (select table_id, count(*)::integer as chunks from reopened \
+               where kind = 'chunk' group by table_id) r \
+         where t.table_id = r.table_id",
     )
     .bind(&ids)
     .execute(&mut *connection)
@@ -226,7 +243,7 @@ pub(super) async fn reopen(connection: &mut PgConnection, tables: &[TableId]) ->
     sqlx::query(
         "update migration_status.migration_table_status \
          set status = case when plan is null then 'pending' else 'in_progress' end, \
-             failed_chunks = 0, completed_at = null, error_message = null \
+             completed_at = null, error_message = null \
          where table_id = any($1)",
     )
     .bind(&ids)

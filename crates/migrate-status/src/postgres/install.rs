@@ -1,7 +1,7 @@
 //! Creating and upgrading the status schema, and setting aside what another tool left there.
 
 use migrate_core::value::Bytes;
-use migrate_core::{Error, ErrorKind, Result};
+use migrate_core::{Error, ErrorKind, Result, Retry};
 use migrate_postgres::{classify, sqlx};
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::{PgConnection, Row, SqlSafeStr};
@@ -12,10 +12,15 @@ use super::{PgStatusStore, ledger};
 const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "status", include_str!("../../migrations/0001_status.sql")),
     (2, "rejected_rows", include_str!("../../migrations/0002_rejected_rows.sql")),
+    (3, "overruns", include_str!("../../migrations/0003_overruns.sql")),
 ];
 
 /// Where the driver remembers which migrations have run: with us, never in the user's `public`.
 const VERSION_TABLE: &str = "migration_status.schema_migrations";
+
+/// Whoever reads the views while they are changed can make a deadlock, of which this is the victim. A
+/// migration that failed has left nothing.
+const TRIES_AGAIN: u32 = 3;
 
 /// Any number will do, as long as every process of this tool takes the same: one installs at a time.
 const INSTALL_LOCK: i64 = 0x6D69_6772_6174_6501;
@@ -84,7 +89,15 @@ impl PgStatusStore {
             _ => {}
         }
         lock(&mut connection).await?;
-        let outcome = create(&mut connection).await;
+        let mut outcome = create(&mut connection).await;
+        for _again in 0..TRIES_AGAIN {
+            match &outcome {
+                Err(error) if error.kind().retry() == Retry::AfterDelay => {
+                    outcome = create(&mut connection).await;
+                }
+                _ => break,
+            }
+        }
         // What went wrong first is what counts; a connection that cannot unlock keeps nothing.
         match unlock(&mut connection).await {
             Ok(()) => outcome,

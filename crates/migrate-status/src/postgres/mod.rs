@@ -2,6 +2,7 @@
 
 mod adoption;
 mod install;
+mod join;
 mod left_aside;
 mod plan;
 mod queue;

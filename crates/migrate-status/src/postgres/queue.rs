@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use migrate_core::{
-    Chunk, ChunkId, Claim, CommitRecord, Extent, Failure, Holder, Lease, LeaseToken, RejectPage,
-    RejectedTable, Result, RunId, Settled, TableId, WorkItem, WorkKind, WorkQueue, WorkerId,
-    WriteSummary,
+    Chunk, ChunkId, Claim, CommitRecord, Extent, Failure, Fence, Holder, Lease, LeaseToken,
+    RejectPage, RejectedTable, Result, RunId, Settled, TableId, WorkItem, WorkKind, WorkQueue,
+    WorkerId, WriteSummary,
 };
 use migrate_postgres::{execute, sqlx};
 use serde_json::Value;
@@ -15,7 +15,7 @@ use sqlx::Row;
 use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
-use super::record::Completion;
+use super::record::{Completion, Ownership};
 use super::reject::{Settlement, rejected_rows, rejected_tables};
 use super::{PgStatusStore, corrupt, count, ledger};
 
@@ -88,12 +88,13 @@ impl WorkQueue for PgStatusStore {
     async fn renew(&self, leases: &[LeaseToken], ttl: Duration) -> Result<Vec<LeaseToken>> {
         let tokens: Vec<Uuid> = leases.iter().map(|token| token.0).collect();
         // A row that is locked is being settled by its own worker: it needs no renewal, and must
-        // not keep the others from theirs.
+        // not keep the others from theirs. Nor is a lease lost whose work has just been completed.
+        // Whoever holds a lease is at work: a run that another process has left paused is not.
         let owned = sqlx::query_scalar(
             "with owned as ( \
                  select table_id, kind, item_id, lease_token \
                  from migration_status.migration_work_items \
-                 where lease_token = any($1) and status = 'in_progress'), \
+                 where lease_token = any($1) and status in ('in_progress', 'completed')), \
              free as ( \
                  select i.table_id, i.kind, i.item_id \
                  from migration_status.migration_work_items i \
@@ -106,10 +107,11 @@ impl WorkQueue for PgStatusStore {
                  where i.table_id = free.table_id and i.kind = free.kind \
                    and i.item_id = free.item_id), \
              alive as ( \
-                 update migration_status.migration_runs r set heartbeat_at = now() \
+                 update migration_status.migration_runs r \
+                 set heartbeat_at = now(), status = 'running', completed_at = null \
                  where r.run_id in (select t.run_id from owned o \
                                     join migration_status.migration_table_status t using (table_id)) \
-                   and r.status = 'running') \
+                   and r.status in ('running', 'paused')) \
              select lease_token from owned",
         )
         .bind(&tokens)
@@ -122,6 +124,10 @@ impl WorkQueue for PgStatusStore {
 
     fn commit_record(&self, lease: &Lease) -> Option<Arc<dyn CommitRecord>> {
         Some(Arc::new(Completion::new(self.database.domain().clone(), lease)))
+    }
+
+    fn fence(&self, lease: &Lease) -> Option<Arc<dyn Fence>> {
+        Some(Arc::new(Ownership::new(self.database.domain().clone(), lease)))
     }
 
     async fn complete(&self, lease: &Lease, summary: &WriteSummary) -> Result<Settled> {
@@ -175,6 +181,35 @@ impl WorkQueue for PgStatusStore {
         .bind(kind)
         .bind(item)
         .bind(lease.token().0)
+        .execute(&mut *self.database.acquire().await?)
+        .await
+        .map_err(ledger)?
+        .rows_affected();
+        if changed == 0 { self.settled_otherwise(lease).await } else { Ok(Settled::Applied) }
+    }
+
+    async fn overrun(&self, lease: &Lease, most: u32, failure: &Failure) -> Result<Settled> {
+        let (kind, item) = item_id(lease.item());
+        let changed = sqlx::query(
+            "with settled as ( \
+                 update migration_status.migration_work_items \
+                 set status = case when overrun_count + 1 >= $5 then 'failed' else 'pending' end, \
+                     not_before = now(), overrun_count = overrun_count + 1, error_code = $6, \
+                     error_message = $7, lease_token = null, lease_until = null \
+                 where table_id = $1 and kind = $2 and item_id = $3 and lease_token = $4 \
+                   and status = 'in_progress' \
+                 returning table_id, status = 'failed' and kind = 'chunk' as is_failed_chunk) \
+             update migration_status.migration_table_status t \
+             set failed_chunks = t.failed_chunks + s.is_failed_chunk::integer \
+             from settled s where t.table_id = s.table_id",
+        )
+        .bind(lease.table().0)
+        .bind(kind)
+        .bind(item)
+        .bind(lease.token().0)
+        .bind(i32::try_from(most).unwrap_or(i32::MAX))
+        .bind(failure.code)
+        .bind(&failure.reason)
         .execute(&mut *self.database.acquire().await?)
         .await
         .map_err(ledger)?

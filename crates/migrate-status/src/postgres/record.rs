@@ -1,8 +1,8 @@
 //! Completion of leased work as one statement, for a sink to commit with its data.
 
 use migrate_core::{
-    CommitDomain, CommitRecord, Dialect, Lease, RejectedRow, Scalar, SqlBuilder, SqlStatement,
-    TableId, WriteSummary, value::Decimal,
+    CommitDomain, CommitRecord, Dialect, Fence, LEASE_LOST_SQLSTATE, Lease, RejectedRow, Scalar,
+    SqlBuilder, SqlStatement, TableId, WriteSummary, value::Decimal,
 };
 
 use super::queue::item_id;
@@ -26,6 +26,14 @@ impl Completion {
     }
 }
 
+/// The row of a lease, while it is owned.
+fn owned(sql: &mut SqlBuilder, (table, kind, item): (i64, &str, i32), token: uuid::Uuid) {
+    sql.text(" where table_id = ").value(&Scalar::from(table)).text(" and kind = ");
+    sql.value(&Scalar::from(kind)).text(" and item_id = ").value(&Scalar::from(i64::from(item)));
+    sql.text(" and lease_token = ").value(&Scalar::from(token));
+    sql.text(" and status = 'in_progress'");
+}
+
 impl CommitRecord for Completion {
     fn domain(&self) -> &CommitDomain {
         &self.domain
@@ -46,13 +54,10 @@ impl CommitRecord for Completion {
         sql.value(&number(summary.rows_updated)).text(", rows_skipped = ");
         sql.value(&number(summary.rows_skipped)).text(", rows_rejected = ");
         sql.value(&number(summary.rows_rejected)).text(", bytes_sent = ");
-        sql.value(&number(summary.bytes)).text(" where table_id = ");
-        sql.value(&Scalar::from(self.table)).text(" and kind = ");
-        sql.value(&Scalar::from(self.kind)).text(" and item_id = ");
-        sql.value(&Scalar::from(i64::from(self.item))).text(" and lease_token = ");
-        sql.value(&Scalar::from(self.token));
+        sql.value(&number(summary.bytes));
+        owned(&mut sql, (self.table, self.kind, self.item), self.token);
         sql.text(
-            " and status = 'in_progress' \
+            " \
                  returning table_id, rows_inserted + rows_updated + rows_skipped as rows_copied, \
                            rows_rejected) \
              update migration_status.migration_table_status t \
@@ -67,11 +72,77 @@ impl CommitRecord for Completion {
         sql.finish()
     }
 
+    fn enter(&self) -> Option<SqlStatement> {
+        // A lock that nobody waits for, by which the next holder finds the session.
+        let mark = format!("migrate {} {} {}", self.table, self.kind, self.item);
+        let mut sql = SqlBuilder::new(Dialect::Postgres);
+        sql.text(
+            "select pg_advisory_xact_lock_shared(m.mark), \
+                 (select count(pg_terminate_backend(l.pid)) \
+                  from pg_locks l join pg_stat_activity a using (pid) \
+                  where l.locktype = 'advisory' and l.granted and l.objsubid = 1 \
+                    and ((l.classid::bigint << 32) | l.objid::bigint) = m.mark \
+                    and l.pid <> pg_backend_pid() and a.usename = current_user \
+                    and a.datname = current_database()) \
+             from migration_status.migration_work_items, \
+                  (select hashtextextended(",
+        );
+        sql.value(&Scalar::from(mark.as_str())).text(", 0) as mark) m");
+        owned(&mut sql, (self.table, self.kind, self.item), self.token);
+        Some(sql.finish())
+    }
+
     fn keep(&self, rows: &[RejectedRow]) -> Option<SqlStatement> {
         Some(keep(TableId(self.table), self.item, rows))
     }
 
     fn within(&self, most_rows: u64) -> Option<SqlStatement> {
         Some(within(TableId(self.table), most_rows))
+    }
+}
+
+/// Holds a step to its lease within one message of several statements. These take no parameters; what
+/// is written into them are numbers and words of this program.
+#[derive(Debug)]
+pub(super) struct Ownership {
+    domain: CommitDomain,
+    item: String,
+    token: uuid::Uuid,
+}
+
+impl Ownership {
+    pub(super) fn new(domain: CommitDomain, lease: &Lease) -> Self {
+        let (kind, item) = item_id(lease.item());
+        let table = lease.table().0;
+        let item = format!("table_id = {table} and kind = '{kind}' and item_id = {item}");
+        Self { domain, item, token: lease.token().0 }
+    }
+
+    fn unless_found(&self, condition: &str, locking: &str) -> SqlStatement {
+        let mut sql = SqlBuilder::new(Dialect::Postgres);
+        sql.text(&format!(
+            "do $lease$ begin \
+             perform from migration_status.migration_work_items where {} and {condition}{locking}; \
+             if not found then \
+                 raise exception 'another worker owns this work now' using errcode = '{LEASE_LOST_SQLSTATE}'; \
+             end if; end $lease$",
+            self.item
+        ));
+        sql.finish()
+    }
+}
+
+impl Fence for Ownership {
+    fn domain(&self) -> &CommitDomain {
+        &self.domain
+    }
+
+    fn before(&self) -> SqlStatement {
+        let owned = format!("status = 'in_progress' and lease_token = '{}'", self.token);
+        self.unless_found(&owned, "")
+    }
+
+    fn after(&self) -> SqlStatement {
+        self.unless_found("status not in ('completed', 'superseded', 'handed_over')", " for share")
     }
 }

@@ -3,13 +3,15 @@
 use async_trait::async_trait;
 use migrate_core::{
     Adoption, Adoptions, CommitDomain, Error, ErrorKind, Outcome, Result, RunHandle, RunId,
-    RunRequest, RunStore, Snapshot, TableHandle, TableId, TableProgress, TableState, WriteSummary,
-    adopt,
+    RunRequest, RunStore, Snapshot, TableHandle, TableId, TableProgress, TableRequest, TableState,
+    WriteSummary, adopt,
 };
 use migrate_postgres::sqlx;
 use sqlx::postgres::PgRow;
 use sqlx::{Connection, PgConnection, Row};
+use uuid::Uuid;
 
+use super::join::join_run;
 use super::{PgStatusStore, adoption, count, ledger};
 
 /// Makes this transaction durable before its answer, and with it every earlier one: what a process
@@ -34,17 +36,19 @@ impl RunStore for PgStatusStore {
         let known = adoption::known_tables(&mut tx, request).await?;
         let adoptions = adopt(request, &known)?;
         adoption::supersede(&mut tx, &adoptions.superseded).await?;
+        let goes_on = |decision: &Adoption| match decision {
+            Adoption::Resume(id, _) => Some(*id),
+            Adoption::Done(..) | Adoption::Start => None,
+        };
+        let resumed: Vec<TableId> = adoptions.tables.iter().filter_map(goes_on).collect();
+        adoption::reopen(&mut tx, &resumed).await?;
         adoption::open_run(&mut tx, &adoptions, request).await?;
-        let mut resumed = Vec::new();
         let mut tables = Vec::with_capacity(request.tables.len());
         let decided = adoptions.tables.iter().zip(adoptions.notes);
         for (table, (decision, notes)) in request.tables.iter().zip(decided) {
             let (id, run, state) = match *decision {
                 Adoption::Done(id, run) => (id, run, TableState::Completed),
-                Adoption::Resume(id, run) => {
-                    resumed.push(id);
-                    (id, run, TableState::Resumed)
-                }
+                Adoption::Resume(id, run) => (id, run, TableState::Resumed),
                 Adoption::Start => {
                     let id = adoption::add_table(&mut tx, adoptions.run, table).await?;
                     (id, adoptions.run, TableState::New)
@@ -52,7 +56,6 @@ impl RunStore for PgStatusStore {
             };
             tables.push(TableHandle { id, run, state, notes, has_leftovers: false });
         }
-        adoption::reopen(&mut tx, &resumed).await?;
         let stale_runs = runs_of(&mut tx, &adoptions.superseded).await?;
         for run in stale_runs.into_iter().filter(|run| *run != adoptions.run) {
             close_run(&mut tx, run).await?;
@@ -65,6 +68,10 @@ impl RunStore for PgStatusStore {
         }
         tx.commit().await.map_err(ledger)?;
         Ok(RunHandle { run: adoptions.run, resumed: adoptions.resumed, tables })
+    }
+
+    async fn join_run(&self, run: RunId, tables: &[TableRequest]) -> Result<RunHandle> {
+        join_run(&mut *self.database.acquire().await?, run, tables).await
     }
 
     async fn preview_run(&self, request: &RunRequest) -> Result<Option<Adoptions>> {
@@ -134,26 +141,33 @@ impl RunStore for PgStatusStore {
         let mut tx = connection.begin().await.map_err(ledger)?;
         sqlx::query(DURABLE).execute(&mut *tx).await.map_err(ledger)?;
         let complete = matches!(outcome, Outcome::Completed | Outcome::CompletedWithRejects);
-        let changed = sqlx::query(
+        let run: Option<Uuid> = sqlx::query_scalar(
             "update migration_status.migration_table_status t \
              set status = $2, error_message = $3, completed_at = now(), \
                  indexes_restored = $4 and indexes_disabled \
              where table_id = $1 \
                and status not in ('completed', 'completed_with_rejects', 'superseded') \
+               and ($4 or not exists ( \
+                    select from migration_status.migration_work_items i \
+                    where i.table_id = t.table_id and i.status = 'in_progress' \
+                      and i.lease_until > now())) \
                and (not $4 or (t.plan is not null \
                     and ($2 = 'completed') = (t.rejected_rows = 0) and not exists ( \
                     select from migration_status.migration_work_items i \
-                    where i.table_id = t.table_id and i.status <> 'completed')))",
+                    where i.table_id = t.table_id and i.status <> 'completed'))) \
+             returning run_id",
         )
         .bind(table.0)
         .bind(outcome.as_str())
         .bind(reason)
         .bind(complete)
-        .execute(&mut *tx)
+        .fetch_optional(&mut *tx)
         .await
-        .map_err(ledger)?
-        .rows_affected();
-        if changed == 1 {
+        .map_err(ledger)?;
+        if let Some(run) = run {
+            // With its last table, so that no crash leaves a run open in which nothing is to be done:
+            // the same command would begin another one.
+            close_run(&mut tx, RunId(run)).await?;
             return tx.commit().await.map_err(ledger);
         }
         let status: Option<String> = sqlx::query_scalar(
@@ -164,6 +178,8 @@ impl RunStore for PgStatusStore {
         .await
         .map_err(ledger)?;
         match status.as_deref().and_then(Outcome::parse) {
+            // Others are still at work on it.
+            None if !complete => Ok(()),
             // Another process of the run was faster; what it found holds.
             Some(Outcome::Completed | Outcome::CompletedWithRejects) => Ok(()),
             Some(Outcome::Superseded) => {

@@ -3,6 +3,7 @@
 mod abort;
 mod answer;
 mod chunk;
+mod kept;
 mod listener;
 mod login;
 mod query;
@@ -19,6 +20,7 @@ use axum::Router;
 use axum::extract::connect_info::ConnectInfo;
 use axum::extract::{Request, State as Shared};
 
+pub(crate) use kept::KeptAnswers;
 pub(crate) use listener::{Bound, Connection, Connections};
 pub(crate) use state::State;
 

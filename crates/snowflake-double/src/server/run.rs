@@ -70,6 +70,12 @@ async fn evaluate(state: Arc<State>, job: Job) -> Done {
         }
         _ => {}
     }
+    let question = (Arc::clone(&statement.sql), job.binds.shown());
+    if let Some(stored) = state.kept.find(&question, &statement) {
+        let most = state.knobs.lock().kept_results;
+        state.store.keep(stored, most);
+        return Done::Rows;
+    }
     let session = job.session.clone();
     let shared = Arc::clone(&state);
     let outcome = tokio::task::spawn_blocking(move || execute(&shared, &job)).await;
@@ -86,7 +92,10 @@ async fn evaluate(state: Arc<State>, job: Job) -> Done {
     match outcome {
         Err(failure) => Done::Failed(failure),
         Ok(outcome) => {
-            finish(&state, &statement, &session, outcome).await;
+            let stored = finish(&state, &statement, &session, outcome).await;
+            if state.kept.wants(&statement.sql) {
+                state.kept.insert(question, stored);
+            }
             Done::Rows
         }
     }
@@ -136,7 +145,7 @@ async fn finish(
     statement: &Arc<Statement>,
     session: &SessionState,
     outcome: Outcome,
-) {
+) -> Arc<Stored> {
     let indent = indent(session, outcome.change.as_ref());
     state.sessions.apply(statement.session, outcome.change, &statement.query_id);
     let plan = Plan::of(&state.knobs.lock());
@@ -158,10 +167,12 @@ async fn finish(
         indent,
     };
     let stored = state.store.keep(stored, plan.kept_results);
-    if plan.rendering == Rendering::Ahead {
-        let ahead = tokio::task::spawn_blocking(move || chunk::render_ahead(&stored)).await;
+    if plan.rendering == Rendering::Ahead || state.kept.wants(&statement.sql) {
+        let shared = Arc::clone(&stored);
+        let ahead = tokio::task::spawn_blocking(move || chunk::render_ahead(&shared)).await;
         debug_assert!(ahead.is_ok(), "invariant: rendering rows does not panic");
     }
+    stored
 }
 
 /// The knobs that shape a result, as they stand when it is made.

@@ -13,7 +13,7 @@ use crate::store::Store;
 use crate::table::Catalog;
 use crate::user::PreparedUser;
 
-use super::Connections;
+use super::{Connections, KeptAnswers};
 
 /// See the module.
 #[derive(Debug)]
@@ -28,6 +28,7 @@ pub(crate) struct State {
     pub(crate) sessions: Sessions,
     pub(crate) store: Arc<Store>,
     pub(crate) catalog: Mutex<Catalog>,
+    pub(crate) kept: KeptAnswers,
     /// Where chunks are, without a slash at the end.
     pub(crate) chunk_base: String,
     /// Makes links to chunks hard to guess.

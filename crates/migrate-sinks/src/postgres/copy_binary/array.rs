@@ -30,7 +30,10 @@ pub(in super::super) enum Element {
     Json(JsonRules),
     Uuid,
     Date,
+    Time(FractionRules),
     Timestamp(FractionRules),
+    /// Texts with an offset from UTC.
+    Instant(FractionRules),
 }
 
 /// The array as a list of JSON texts; `None` for JSON's null.
@@ -121,10 +124,10 @@ impl Element {
             PgType::Jsonb => json(true),
             PgType::Uuid => Self::Uuid,
             PgType::Date => Self::Date,
-            PgType::Timestamp { digits } => {
-                // A text has as many digits as it has: none is cut without a word.
-                Self::Timestamp(FractionRules { digits: *digits, policy: Some(OnFraction::Reject) })
-            }
+            // A text has as many digits as it has: none is cut without a word.
+            PgType::Time { digits } => Self::Time(whole_fraction(*digits)),
+            PgType::Timestamp { digits } => Self::Timestamp(whole_fraction(*digits)),
+            PgType::Timestamptz { digits } => Self::Instant(whole_fraction(*digits)),
             _ => return None,
         })
     }
@@ -138,12 +141,14 @@ impl Element {
             },
             Self::Int(width) => width.write(number(json)?.whole()?, out)?,
             Self::Numeric(limits) => number(json)?.write(*limits, out)?,
-            Self::Float4 => fixed(out, exact_single(json)?.to_be_bytes()),
+            Self::Float4 => fixed(out, read::single(plain(json)?)?.to_be_bytes()),
             Self::Single => fixed(out, single(json)?.to_be_bytes()),
             Self::SingleAsDouble if json.contains(['.', 'e', 'E']) => {
                 fixed(out, f64::from(single(json)?).to_be_bytes());
             }
-            Self::SingleAsDouble | Self::Float8 => fixed(out, exact_double(json)?.to_be_bytes()),
+            Self::SingleAsDouble | Self::Float8 => {
+                fixed(out, read::double(plain(json)?)?.to_be_bytes());
+            }
             Self::Text(rules) => wire::text(out, &string(json)?, *rules)?,
             // The rules held for the whole list already.
             Self::Json(rules) => rules.write(json, out)?,
@@ -152,12 +157,27 @@ impl Element {
                 fixed(out, *uuid.as_bytes());
             }
             Self::Date => fixed(out, read::date(&string(json)?)?.to_be_bytes()),
+            Self::Time(rules) => {
+                fixed(out, read::time_of_day(&string(json)?, *rules)?.to_be_bytes());
+            }
             Self::Timestamp(rules) => {
                 fixed(out, read::timestamp(&string(json)?, *rules)?.to_be_bytes());
+            }
+            Self::Instant(rules) => {
+                fixed(out, read::instant(&string(json)?, *rules)?.to_be_bytes());
             }
         }
         Ok(())
     }
+}
+
+fn whole_fraction(digits: u8) -> FractionRules {
+    FractionRules { digits, policy: Some(OnFraction::Reject) }
+}
+
+/// The text of a number.
+fn plain(json: &str) -> Result<&str, Misfit> {
+    number(json).map(|_number| json)
 }
 
 fn number(json: &str) -> Result<DecimalText, Misfit> {
@@ -166,23 +186,6 @@ fn number(json: &str) -> Result<DecimalText, Misfit> {
 
 fn string(json: &str) -> Result<String, Misfit> {
     serde_json::from_str(json).map_err(|_other| Misfit::Element("a text"))
-}
-
-/// A number that a double keeps with all its digits.
-fn exact_double(json: &str) -> Result<f64, Misfit> {
-    let given = number(json)?;
-    let value: f64 = json.parse().map_err(|_text| Misfit::NotNumber)?;
-    match DecimalText::of_float(value) {
-        Some(kept) if kept.equals(&given) => Ok(value),
-        _ => read::double(&given, value),
-    }
-}
-
-/// A number that a single keeps with all its digits.
-fn exact_single(json: &str) -> Result<f32, Misfit> {
-    let given = number(json)?;
-    let value: f32 = json.parse().map_err(|_text| Misfit::NotNumber)?;
-    read::single(&given, value)
 }
 
 /// The single that a source with singles has spelled. Whole numbers may be 32-bit integers, of

@@ -2,12 +2,13 @@
 
 use arrow::array::{
     Array, ArrayRef, AsArray, BinaryArray, BooleanArray, Date32Array, Decimal128Array,
-    FixedSizeBinaryArray, Float32Array, Float64Array, Int16Array, Int32Array, Int64Array,
-    StringArray, StructArray, Time64NanosecondArray, TimestampMicrosecondArray,
+    FixedSizeBinaryArray, Float32Array, Float64Array, GenericByteArray, Int16Array, Int32Array,
+    Int64Array, StringArray, StructArray, Time64NanosecondArray, TimestampMicrosecondArray,
 };
+use arrow::buffer::Buffer;
 use arrow::datatypes::{
-    DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int16Type, Int32Type,
-    Int64Type, Time64NanosecondType, TimeUnit, TimestampMicrosecondType,
+    ByteArrayType, DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int16Type,
+    Int32Type, Int64Type, Time64NanosecondType, TimeUnit, TimestampMicrosecondType,
 };
 use migrate_core::{Error, ErrorKind, Result, arrow};
 use uuid::Uuid;
@@ -18,6 +19,7 @@ use super::convert::Writer;
 use super::fraction::FractionRules;
 use super::json::JsonRules;
 use super::misfit::Misfit;
+use super::rows::{EncodedRows, LARGE_CELL_BYTES};
 use super::wire::{self, TextRules, fixed, variable};
 use super::{numeric, time};
 
@@ -228,7 +230,8 @@ const NULL: [u8; 4] = (-1_i32).to_be_bytes();
 impl BoundColumn<'_> {
     /// Appends the cell of one row.
     #[inline]
-    pub(super) fn write(&self, row: usize, out: &mut Vec<u8>) -> Result<(), Misfit> {
+    pub(super) fn write(&self, row: usize, rows: &mut EncodedRows) -> Result<(), Misfit> {
+        let out = &mut rows.copied;
         if self.is_null(row) {
             out.extend_from_slice(&NULL);
             return Ok(());
@@ -246,14 +249,26 @@ impl BoundColumn<'_> {
             Self::Float4(array) => fixed(out, array.value(row).to_be_bytes()),
             Self::Float8(array) => fixed(out, array.value(row).to_be_bytes()),
             Self::Float8FromFloat4(array) => fixed(out, f64::from(array.value(row)).to_be_bytes()),
-            Self::Text(array, rules) => wire::text(out, array.value(row), *rules)?,
-            Self::Json(array, rules) => rules.write(array.value(row), out)?,
+            Self::Text(array, rules) => match array.value(row) {
+                value if value.len() < LARGE_CELL_BYTES => wire::text(out, value, *rules)?,
+                large => wire::large(rows, &[], rules.clean(large)?, lent(array, row))?,
+            },
+            Self::Json(array, rules) => match array.value(row) {
+                value if value.len() < LARGE_CELL_BYTES => rules.write(value, out)?,
+                large => {
+                    let clean = rules.checked(large)?;
+                    wire::large(rows, rules.version(), clean, lent(array, row))?;
+                }
+            },
             Self::UuidText(array) => {
                 let uuid = Uuid::try_parse(array.value(row)).map_err(|_text| Misfit::NotUuid)?;
                 fixed(out, *uuid.as_bytes());
             }
             Self::UuidBytes(array) => variable(out, array.value(row))?,
-            Self::Bytea(array) => variable(out, array.value(row))?,
+            Self::Bytea(array) => match array.value(row) {
+                value if value.len() < LARGE_CELL_BYTES => variable(out, value)?,
+                _ => wire::lend(rows, &[], lent(array, row))?,
+            },
             Self::Date(array) => fixed(out, time::days(array.value(row))?.to_be_bytes()),
             Self::Time(array, rules) => {
                 fixed(out, rules.nanos(array.value(row))?.to_be_bytes());
@@ -289,6 +304,13 @@ impl BoundColumn<'_> {
             Self::Converted(array, _) => array.is_null(row),
         }
     }
+}
+
+/// A cell where it lies in its array.
+fn lent<T: ByteArrayType<Offset = i32>>(array: &GenericByteArray<T>, row: usize) -> Buffer {
+    let start = array.value_offsets().get(row).and_then(|start| usize::try_from(*start).ok());
+    let length = usize::try_from(array.value_length(row)).unwrap_or_default();
+    array.values().slice_with_length(start.unwrap_or_default(), length)
 }
 
 fn narrow<T: TryFrom<i64>>(value: i64) -> Result<T, Misfit> {

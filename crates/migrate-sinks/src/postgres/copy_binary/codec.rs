@@ -55,6 +55,29 @@ pub(in super::super) fn choose(
     chosen.ok_or_else(|| why_not(pair, target))
 }
 
+/// How what the target does not keep of a time is staged beside it, so that rows can be told apart
+/// by it; none where every digit is kept.
+pub(in super::super) fn choose_surplus(pair: &ColumnPair, target: &PgType) -> Option<Codec> {
+    let rules = Rules::of(pair, target);
+    let (digits, fraction) = match pair.column_type {
+        ColumnType::Time { scale }
+        | ColumnType::Timestamp { scale }
+        | ColumnType::Instant { scale }
+        | ColumnType::OffsetTimestamp { scale } => (scale, rules.fraction),
+        ColumnType::Text { .. } => (NANO_SCALE, rules.fraction_of_text()),
+        _ => return None,
+    };
+    let keeps_times = match target {
+        PgType::Timestamp { .. } => true,
+        PgType::Time { .. } | PgType::Timestamptz { .. } | PgType::Interval { .. } => {
+            !matches!(pair.column_type, ColumnType::Text { .. })
+        }
+        _ => false,
+    };
+    (keeps_times && fraction.cuts(digits))
+        .then_some(Codec::Converted(Conversion::Surplus(fraction)))
+}
+
 /// What the pair's policies mean for its target column.
 struct Rules<'p> {
     pair: &'p ColumnPair,
@@ -90,7 +113,23 @@ impl<'p> Rules<'p> {
             fraction: FractionRules { digits, policy: policy.on_fraction },
         }
     }
+
+    /// What becomes of documents that may hold what JSON has no word for, or `jsonb` no character.
+    fn of_documents(&self, is_binary: bool) -> Fidelity {
+        let policy = &self.pair.policy;
+        let nul = if is_binary { policy.on_nul } else { OnNul::Reject };
+        verdict::unless_nul(nul, verdict::nonjson(policy.on_nonjson))
+    }
+
+    /// A text has as many digits as it has: none is cut without a word.
+    fn fraction_of_text(&self) -> FractionRules {
+        let policy = self.fraction.policy.or(Some(OnFraction::Reject));
+        FractionRules { policy, ..self.fraction }
+    }
 }
+
+/// Digits of a second that a text may spell.
+const NANO_SCALE: u8 = 9;
 
 type Chosen = Option<(Codec, Fidelity)>;
 
@@ -213,15 +252,20 @@ fn float(source: &ColumnType, target: &PgType, rules: &Rules<'_>) -> Chosen {
             converted(Conversion::FloatToNumeric(*limits), Fidelity::Checked)
         }
         // NaN and infinities have no JSON form.
-        _ => document(target, rules, Fidelity::Checked),
+        _ => document(target, rules, rules.of_documents(false)),
     }
 }
 
 fn decfloat(target: &PgType, rules: &Rules<'_>) -> Chosen {
+    if let Some(width) = width(target) {
+        return converted(Conversion::TextToInt(width), Fidelity::Checked);
+    }
     match target {
         PgType::Numeric { limits } => {
             converted(Conversion::TextToNumeric(*limits), Fidelity::Checked)
         }
+        PgType::Float4 => converted(Conversion::NumberToSingle, Fidelity::Checked),
+        PgType::Float8 => converted(Conversion::NumberToDouble, Fidelity::Checked),
         PgType::Json | PgType::Jsonb => Some((Codec::Json(rules.json), Fidelity::Widened)),
         _ => as_it_is(target, rules),
     }
@@ -243,20 +287,37 @@ fn text(source_limit: Option<u32>, target: &PgType, rules: &Rules<'_>) -> Chosen
             let fidelity = verdict::unless_nul(rules.pair.policy.on_nul, Fidelity::Checked);
             return Some((Codec::Text(rules.text), fidelity));
         }
-        PgType::Json | PgType::Jsonb => return Some((Codec::Json(rules.json), Fidelity::Checked)),
+        PgType::Json | PgType::Jsonb => {
+            return Some((Codec::Json(rules.json), rules.of_documents(rules.json.is_binary)));
+        }
         PgType::Uuid => return Some((Codec::Uuid, Fidelity::Checked)),
         PgType::Bool => Conversion::TextToBool,
+        PgType::Float4 => Conversion::TextToSingle,
+        PgType::Float8 => Conversion::TextToDouble,
         PgType::Numeric { limits } => Conversion::TextToNumeric(*limits),
         PgType::Date => Conversion::TextToDate,
-        PgType::Timestamp { .. } => Conversion::TextToTimestamp(FractionRules {
-            // A text has as many digits as it has: none is cut without a word.
-            policy: rules.fraction.policy.or(Some(OnFraction::Reject)),
-            ..rules.fraction
-        }),
+        PgType::Time { .. } | PgType::Timestamp { .. } | PgType::Timestamptz { .. } => {
+            return text_to_time(target, rules.fraction_of_text());
+        }
         PgType::Enum { labels } => Conversion::TextToLabel(Arc::clone(labels)),
         _ => return None,
     };
     converted(conversion, Fidelity::Checked)
+}
+
+fn text_to_time(target: &PgType, fraction: FractionRules) -> Chosen {
+    let fidelity = verdict::fraction(NANO_SCALE, fraction, Fidelity::Checked);
+    match target {
+        PgType::Time { .. } => converted(Conversion::TextToTime(fraction), fidelity),
+        PgType::Timestamp { .. } => converted(Conversion::TextToTimestamp(fraction), fidelity),
+        _ => {
+            let fidelity = verdict::with(
+                fidelity,
+                "the instant is kept, the offset that a text spells is not",
+            );
+            converted(Conversion::TextToInstant(fraction), fidelity)
+        }
+    }
 }
 
 fn binary(target: &PgType) -> Chosen {
@@ -271,6 +332,10 @@ fn date(target: &PgType, rules: &Rules<'_>) -> Chosen {
     match target {
         PgType::Date => Some((Codec::Date, Fidelity::Exact)),
         PgType::Timestamp { .. } => converted(Conversion::DateToTimestamp, Fidelity::Widened),
+        PgType::Timestamptz { .. } => converted(
+            Conversion::DateToTimestamp,
+            verdict::lossy("a day without zone is taken for its first moment in UTC"),
+        ),
         _ => spelled(target, rules),
     }
 }
@@ -333,26 +398,24 @@ fn offset(target: &PgType, rules: &Rules<'_>) -> Chosen {
 fn json(target: &PgType, rules: &Rules<'_>) -> Chosen {
     match target {
         PgType::Json | PgType::Jsonb => {
-            let policy = &rules.pair.policy;
-            let nul = if rules.json.is_binary { policy.on_nul } else { OnNul::Reject };
             // JSON's own words are kept as they are; the others are refused or replaced.
-            Some((
-                Codec::Json(rules.json),
-                verdict::unless_nul(nul, verdict::nonjson(policy.on_nonjson)),
-            ))
+            Some((Codec::Json(rules.json), rules.of_documents(rules.json.is_binary)))
         }
         PgType::Array { element, element_oid } => {
+            let has_texts =
+                matches!(**element, PgType::Text | PgType::Varchar { .. } | PgType::Jsonb);
+            let fidelity = rules.of_documents(has_texts);
             let rules = JsonRules { is_binary: **element == PgType::Jsonb, ..rules.json };
-            array(element, *element_oid, rules)
+            array(element, *element_oid, rules, fidelity)
         }
         _ => as_it_is(target, rules),
     }
 }
 
 /// Each element is tested.
-fn array(element: &PgType, element_oid: u32, rules: JsonRules) -> Chosen {
+fn array(element: &PgType, element_oid: u32, rules: JsonRules, fidelity: Fidelity) -> Chosen {
     let element = Element::of(element, rules)?;
-    converted(Conversion::JsonToArray { element, element_oid, rules }, Fidelity::Checked)
+    converted(Conversion::JsonToArray { element, element_oid, rules }, fidelity)
 }
 
 fn shape(source: &ColumnType, target: &PgType, rules: &Rules<'_>) -> Chosen {
@@ -394,12 +457,6 @@ fn why_not(pair: &ColumnPair, target: &PgType) -> String {
     let source = &pair.column_type;
     match (source, target) {
         (_, PgType::Other) => "there is no encoding for the target type".to_owned(),
-        (ColumnType::Text { .. }, PgType::Timestamptz { .. }) => {
-            "a text need not name an instant; convert it in a view".to_owned()
-        }
-        (ColumnType::Date, PgType::Timestamptz { .. }) => {
-            "a day without zone names no instant".to_owned()
-        }
         (ColumnType::Binary, PgType::Text | PgType::Varchar { .. } | PgType::Char { .. }) => {
             "bytes have no text form of their own; convert them in a view".to_owned()
         }

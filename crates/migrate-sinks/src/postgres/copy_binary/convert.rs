@@ -39,14 +39,20 @@ pub(in super::super) enum Conversion {
     /// Texts that spell numbers, and decimal floating point.
     TextToInt(IntegerWidth),
     TextToNumeric(Option<NumericLimits>),
+    TextToSingle,
+    TextToDouble,
     TextToBool,
     TextToDate,
     TextToTimestamp(FractionRules),
+    TextToInstant(FractionRules),
+    TextToTime(FractionRules),
     TextToLabel(Arc<[String]>),
     BytesToUuid,
     DateToTimestamp,
     TimestampToDate,
     TimeToInterval(FractionRules),
+    /// What a time has beyond the digits of its column, in nanoseconds.
+    Surplus(FractionRules),
     OffsetToInt(IntegerWidth),
     OffsetToInterval,
     OffsetToText(TextRules),
@@ -104,9 +110,13 @@ impl Conversion {
             }
             Self::TextToInt(_)
             | Self::TextToNumeric(_)
+            | Self::TextToSingle
+            | Self::TextToDouble
             | Self::TextToBool
             | Self::TextToDate
             | Self::TextToTimestamp(_)
+            | Self::TextToInstant(_)
+            | Self::TextToTime(_)
             | Self::TextToLabel(_)
             | Self::JsonToArray { .. }
             | Self::JsonToVector(_)
@@ -123,7 +133,8 @@ impl Conversion {
             Self::DateToTimestamp => {
                 let array = array.as_primitive::<Date32Type>();
                 Box::new(|row, out| {
-                    let micros = i64::from(array.value(row)) * time::MICROS_PER_DAY;
+                    let micros = i64::from(array.value(row)).checked_mul(time::MICROS_PER_DAY);
+                    let micros = micros.ok_or(Misfit::BeyondCalendar)?;
                     fixed(out, time::micros(micros)?.to_be_bytes());
                     Ok(())
                 })
@@ -133,6 +144,14 @@ impl Conversion {
                 let array = array.as_primitive::<Time64NanosecondType>();
                 Box::new(|row, out| {
                     interval(rules.nanos(array.value(row))?, out);
+                    Ok(())
+                })
+            }
+            Self::Surplus(rules) => {
+                let time = whole_times(array)?;
+                Box::new(move |row, out| {
+                    let (seconds, nanos) = time(row)?;
+                    fixed(out, rules.surplus(seconds, nanos)?.to_be_bytes());
                     Ok(())
                 })
             }
@@ -158,13 +177,10 @@ impl Conversion {
         Ok(Box::new(move |row, out| {
             let mut text = String::new();
             spell(row, &mut text)?;
-            let given = DecimalText::parse(&text).ok_or(Misfit::NotNumber)?;
             if *self == Self::NumberToSingle {
-                let nearest = text.parse().map_err(|_text| Misfit::NotNumber)?;
-                fixed(out, read::single(&given, nearest)?.to_be_bytes());
+                fixed(out, read::single(&text)?.to_be_bytes());
             } else {
-                let nearest = text.parse().map_err(|_text| Misfit::NotNumber)?;
-                fixed(out, read::double(&given, nearest)?.to_be_bytes());
+                fixed(out, read::double(&text)?.to_be_bytes());
             }
             Ok(())
         }))
@@ -218,10 +234,25 @@ impl Conversion {
             match self {
                 Self::TextToInt(width) => width.write(number(text)?.whole()?, out)?,
                 Self::TextToNumeric(limits) => number(text)?.write(*limits, out)?,
+                Self::TextToSingle => {
+                    let special = read::special(text).map(narrowed);
+                    let value = special.unwrap_or_else(|| read::single(text))?;
+                    fixed(out, value.to_be_bytes());
+                }
+                Self::TextToDouble => {
+                    let value = read::special(text).map_or_else(|| read::double(text), Ok)?;
+                    fixed(out, value.to_be_bytes());
+                }
                 Self::TextToBool => fixed(out, [read::boolean(text)?.into()]),
                 Self::TextToDate => fixed(out, read::date(text)?.to_be_bytes()),
                 Self::TextToTimestamp(rules) => {
                     fixed(out, read::timestamp(text, *rules)?.to_be_bytes());
+                }
+                Self::TextToInstant(rules) => {
+                    fixed(out, read::instant(text, *rules)?.to_be_bytes());
+                }
+                Self::TextToTime(rules) => {
+                    fixed(out, read::time_of_day(text, *rules)?.to_be_bytes());
                 }
                 Self::TextToLabel(labels) => {
                     if !labels.iter().any(|label| label == text) {
@@ -280,21 +311,9 @@ fn narrowed(value: f64) -> Result<f32, Misfit> {
 /// Timestamps at midnight as days.
 fn bind_midnights(array: &ArrayRef) -> Result<Writer<'_>> {
     const SECONDS_PER_DAY: i64 = 86_400;
-    let parts: Box<dyn Fn(usize) -> (i64, i64) + '_> = match array.data_type() {
-        DataType::Timestamp(TimeUnit::Microsecond, _) => {
-            let array = array.as_primitive::<TimestampMicrosecondType>();
-            Box::new(|row| {
-                let micros = array.value(row);
-                (micros.div_euclid(1_000_000), micros.rem_euclid(1_000_000))
-            })
-        }
-        _ => {
-            let parts = TimeParts::of(array)?;
-            Box::new(move |row| parts.value(row))
-        }
-    };
+    let time = whole_times(array)?;
     Ok(Box::new(move |row, out| {
-        let (seconds, fraction) = parts(row);
+        let (seconds, fraction) = time(row)?;
         if seconds.rem_euclid(SECONDS_PER_DAY) != 0 || fraction != 0 {
             return Err(Misfit::NotMidnight);
         }
@@ -303,4 +322,35 @@ fn bind_midnights(array: &ArrayRef) -> Result<Writer<'_>> {
         fixed(out, time::days(days)?.to_be_bytes());
         Ok(())
     }))
+}
+
+/// Times with all their digits: seconds, and nanoseconds after them.
+type WholeTimes<'a> = Box<dyn Fn(usize) -> Result<(i64, i64), Misfit> + 'a>;
+
+fn whole_times(array: &ArrayRef) -> Result<WholeTimes<'_>> {
+    let split = |value: i64, one: i64| (value.div_euclid(one), value.rem_euclid(one));
+    Ok(match array.data_type() {
+        DataType::Timestamp(TimeUnit::Microsecond, _) => {
+            let array = array.as_primitive::<TimestampMicrosecondType>();
+            Box::new(move |row| {
+                let (seconds, micros) = split(array.value(row), 1_000_000);
+                Ok((seconds, micros * 1_000))
+            })
+        }
+        DataType::Time64(TimeUnit::Nanosecond) => {
+            let array = array.as_primitive::<Time64NanosecondType>();
+            Box::new(move |row| Ok(split(array.value(row), 1_000_000_000)))
+        }
+        DataType::Utf8 => {
+            let texts = array.as_string::<i32>();
+            Box::new(|row| {
+                let time = read::time(texts.value(row))?;
+                Ok((time.seconds(), time.nanos().into()))
+            })
+        }
+        _ => {
+            let parts = TimeParts::of(array)?;
+            Box::new(move |row| Ok(parts.value(row)))
+        }
+    })
 }

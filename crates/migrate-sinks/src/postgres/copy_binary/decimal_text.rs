@@ -65,6 +65,20 @@ impl DecimalText {
         self.digits.len()
     }
 
+    /// Numbers a little below and above it, by a part of its last digit.
+    pub(super) fn neighbours(&self) -> Option<[String; 2]> {
+        let sign = if self.is_negative { "-" } else { "" };
+        let digits = std::str::from_utf8(&self.digits).ok()?;
+        // No zero ends the digits, so that one can be taken away.
+        let (first, last) = digits.split_at_checked(digits.len().checked_sub(1)?)?;
+        let last = last.parse::<u8>().ok()?.checked_sub(1)?;
+        let exponent = self.exponent - 5;
+        Some([
+            format!("{sign}{first}{last}99999e{exponent}"),
+            format!("{sign}{digits}00001e{exponent}"),
+        ])
+    }
+
     /// Whether two texts spell the same number.
     pub(super) fn equals(&self, other: &Self) -> bool {
         self.digits == other.digits

@@ -16,6 +16,17 @@ pub(in super::super) struct FractionRules {
 }
 
 impl FractionRules {
+    /// Whether times of so many digits lose some of them.
+    pub(in super::super) fn cuts(self, source_digits: u8) -> bool {
+        let is_cut = match self.policy {
+            Some(OnFraction::Round | OnFraction::Truncate) => true,
+            // No column of PostgreSQL keeps nanoseconds; one that keeps less was declared so.
+            None => source_digits > MICRO_SCALE,
+            Some(_) => false,
+        };
+        is_cut && source_digits > self.digits
+    }
+
     /// A time given as microseconds and nanoseconds after them (0 to 999), as microseconds that the
     /// column keeps. The server would round to the column's digits without a word.
     pub(super) fn micros(self, micros: i64, nanos: i64) -> Result<i64, Misfit> {
@@ -53,6 +64,17 @@ impl FractionRules {
             .ok_or(Misfit::BeyondCalendar)?;
         self.micros(micros, nanos % NANOS_PER_MICRO)
     }
+
+    /// Nanoseconds by which a time, given as seconds and nanoseconds after them, exceeds what the
+    /// column keeps of it; less than none where it is rounded up.
+    pub(super) fn surplus(self, seconds: i64, nanos: i64) -> Result<i32, Misfit> {
+        let kept = self.parts(seconds, nanos)?;
+        let whole =
+            seconds.checked_mul(1_000_000).and_then(|it| it.checked_add(nanos / NANOS_PER_MICRO));
+        let above = whole.ok_or(Misfit::BeyondCalendar)? - kept;
+        i32::try_from(above * NANOS_PER_MICRO + nanos % NANOS_PER_MICRO)
+            .map_err(|_wide| Misfit::BeyondCalendar)
+    }
 }
 
 #[cfg(test)]
@@ -71,6 +93,18 @@ mod tests {
         assert_eq!(at(999_999_499), [Some(-1), Some(-1), None]);
         assert_eq!(at(999_999_500), [Some(-1), Some(0), None]);
         assert_eq!(at(999_999_000), [Some(-1); 3]);
+    }
+
+    #[test]
+    fn what_is_kept_and_its_surplus_are_the_whole_time() {
+        for policy in [None, Some(OnFraction::Truncate), Some(OnFraction::Round)] {
+            for (digits, nanos) in [(6, 999_999_999), (6, 1), (6, 500), (6, 0), (0, 500_000_000)] {
+                let rules = rules(digits, policy);
+                let Ok(kept) = rules.parts(-7, nanos) else { continue };
+                let surplus = rules.surplus(-7, nanos).map(i64::from);
+                assert_eq!(surplus, Ok(-7_000_000_000 + nanos - kept * 1000), "{rules:?} {nanos}");
+            }
+        }
     }
 
     #[test]

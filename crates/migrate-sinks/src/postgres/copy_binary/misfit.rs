@@ -17,6 +17,7 @@ pub(super) enum Misfit {
     NulCharacter,
     NotNumber,
     NotTime,
+    NoZone,
     NotUuid,
     NotLabel,
     NotJson,
@@ -52,6 +53,9 @@ impl fmt::Display for Misfit {
             ),
             Self::NotNumber => f.write_str("the text is not a number"),
             Self::NotTime => f.write_str("the text is not a date or time in ISO form"),
+            Self::NoZone => f.write_str(
+                "the text names no offset from UTC, so it names no instant (`timestamp` takes it)",
+            ),
             Self::NotUuid => f.write_str("the value is not a UUID"),
             Self::NotLabel => f.write_str("the text is not a label of the enumeration"),
             Self::NotJson => f.write_str(

@@ -2,7 +2,7 @@
 //!
 //! A [`Codec`] is chosen once per column by (logical type, target type). Per batch it is bound to
 //! its array; then rows are written one after the other into one reused buffer, with a jump per
-//! cell and no allocation. The format is in the PostgreSQL manual at COPY, "Binary Format".
+//! cell and no allocation; large cells are not copied. The format is in the PostgreSQL manual at COPY, "Binary Format".
 
 mod array;
 mod cell;
@@ -17,9 +17,11 @@ mod matrix_doc;
 mod misfit;
 mod numeric;
 mod read;
+mod rows;
 mod shape;
 mod spell;
 mod time;
+mod twins;
 mod verdict;
 mod wire;
 
@@ -27,8 +29,12 @@ use arrow::array::RecordBatch;
 use migrate_core::{Error, ErrorKind, Result, arrow, code};
 
 use cell::BoundColumn;
-pub(super) use codec::{Codec, choose};
+pub(super) use codec::{Codec, choose, choose_surplus};
 use misfit::Misfit;
+#[cfg(test)]
+pub(super) use rows::LARGE_CELL_BYTES;
+pub(super) use rows::{EncodedRows, Mark};
+pub(super) use twins::Twins;
 
 /// Signature, flags, length of the header extension.
 pub(super) const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
@@ -71,7 +77,7 @@ impl RowEncoder {
         Self { columns }
     }
 
-    /// Appends rows of `batch` from `start` on, until `out` holds `most_bytes` or the batch ends.
+    /// Appends rows of `batch` from `start` on, until `out` has `most_bytes` or the batch ends.
     /// Returns the first row that is not written yet.
     ///
     /// # Errors
@@ -83,7 +89,7 @@ impl RowEncoder {
         batch: &RecordBatch,
         start: usize,
         most_bytes: usize,
-        out: &mut Vec<u8>,
+        out: &mut EncodedRows,
     ) -> Result<usize, Refusal> {
         let bound = self.columns.iter().map(|column| column.bind(batch));
         let bound = bound
@@ -92,7 +98,7 @@ impl RowEncoder {
         let field_count = i16::try_from(bound.len()).unwrap_or(i16::MAX).to_be_bytes();
         let mut row = start;
         while row < batch.num_rows() && out.len() < most_bytes {
-            out.extend_from_slice(&field_count);
+            out.push(&field_count);
             for (position, column) in bound.iter().enumerate() {
                 column.write(row, out).map_err(|misfit| Refusal {
                     row: Some(row),
@@ -128,12 +134,17 @@ impl BoundRows<'_> {
     /// # Errors
     ///
     /// [`code::VALUE_REFUSED`] for a value that the target column cannot hold.
-    pub(super) fn write(&self, row: usize, number: Option<i64>, out: &mut Vec<u8>) -> Result<()> {
-        let start = out.len();
+    pub(super) fn write(
+        &self,
+        row: usize,
+        number: Option<i64>,
+        out: &mut EncodedRows,
+    ) -> Result<()> {
+        let start = out.mark();
         let field_count = self.columns.len() + usize::from(number.is_some());
-        out.extend_from_slice(&i16::try_from(field_count).unwrap_or(i16::MAX).to_be_bytes());
+        out.push(&i16::try_from(field_count).unwrap_or(i16::MAX).to_be_bytes());
         if let Some(number) = number {
-            wire::fixed(out, number.to_be_bytes());
+            wire::fixed(&mut out.copied, number.to_be_bytes());
         }
         for (position, column) in self.columns.iter().enumerate() {
             if let Err(misfit) = column.write(row, out) {

@@ -1,13 +1,15 @@
 use std::sync::Arc;
 
-use arrow::array::{Decimal128Array, Int64Array, StringArray, TimestampMicrosecondArray};
+use arrow::array::{
+    ArrayRef, BinaryArray, Decimal128Array, Int64Array, StringArray, TimestampMicrosecondArray,
+};
 use arrow::datatypes::{Field, Schema};
-use migrate_core::{ColumnPair, ColumnType, Fidelity, arrow};
+use migrate_core::{ColumnPair, ColumnType, Fidelity, OnNul, arrow};
 
 use super::super::pg_type::{NumericLimits, PgType};
 use super::*;
 
-fn batch(array: arrow::array::ArrayRef) -> RecordBatch {
+fn batch(array: ArrayRef) -> RecordBatch {
     let field = Field::new("c", array.data_type().clone(), true);
     RecordBatch::try_new(Arc::new(Schema::new(vec![field])), vec![array]).expect("one column")
 }
@@ -19,17 +21,13 @@ fn encoder(source: &ColumnType, target: &PgType) -> RowEncoder {
     RowEncoder::new(vec![EncodedColumn { name: "c".into(), position: 0, codec }])
 }
 
-fn encoded(
-    source: &ColumnType,
-    target: &PgType,
-    array: arrow::array::ArrayRef,
-) -> Result<Vec<u8>, Refusal> {
-    let mut out = Vec::new();
+fn encoded(source: &ColumnType, target: &PgType, array: ArrayRef) -> Result<Vec<u8>, Refusal> {
+    let mut out = EncodedRows::default();
     let encoder = encoder(source, target);
     let batch = batch(array);
     let written = encoder.encode(&batch, 0, usize::MAX, &mut out)?;
     assert_eq!(written, batch.num_rows());
-    Ok(out)
+    Ok(out.all(usize::MAX).collect::<Vec<_>>().concat())
 }
 
 fn limits(precision: i32, scale: i32) -> PgType {
@@ -47,7 +45,7 @@ fn a_row_is_a_field_count_and_its_fields() {
 fn encoding_pauses_when_the_buffer_is_full_and_goes_on_where_it_stopped() {
     let encoder = encoder(&ColumnType::Int64, &PgType::Int8);
     let batch = batch(Arc::new(Int64Array::from(vec![1, 2, 3])));
-    let mut out = Vec::new();
+    let mut out = EncodedRows::default();
     let next = encoder.encode(&batch, 0, 15, &mut out).expect("fits");
     assert_eq!((next, out.len()), (2, 28));
     assert_eq!(encoder.encode(&batch, next, usize::MAX, &mut out).expect("fits"), 3);
@@ -131,4 +129,50 @@ fn verdicts_say_what_becomes_of_the_values() {
         matches!(zoneless, Ok(Fidelity::Lossy { by_choice: false, .. })),
         "a time without zone names no instant"
     );
+}
+
+/// A large cell is sent from where it lies, byte for byte what a copied one would be.
+#[test]
+fn large_cells_are_not_copied_into_the_row() {
+    let large = "é".repeat(LARGE_CELL_BYTES / 2);
+    let document = format!("[\"{large}\"]");
+    let bytes = vec![7_u8; LARGE_CELL_BYTES];
+    let text = |value: &str| -> ArrayRef { Arc::new(StringArray::from(vec![None, Some(value)])) };
+    let binary: ArrayRef = Arc::new(BinaryArray::from_opt_vec(vec![None, Some(&bytes[..])]));
+    let jsonb = [&[1], document.as_bytes()].concat();
+    for (source, target, array, cell) in [
+        (ColumnType::Text { max_chars: None }, PgType::Text, text(&large), large.as_bytes()),
+        (ColumnType::Json, PgType::Json, text(&document), document.as_bytes()),
+        (ColumnType::Json, PgType::Jsonb, text(&document), &jsonb[..]),
+        (ColumnType::Binary, PgType::Bytea, binary, &bytes[..]),
+    ] {
+        let (encoder, mut out) = (encoder(&source, &target), EncodedRows::default());
+        encoder.encode(&batch(array), 1, usize::MAX, &mut out).expect("fits");
+        let length = i32::try_from(cell.len()).expect("short").to_be_bytes();
+        assert_eq!(
+            out.all(usize::MAX).collect::<Vec<_>>().concat(),
+            [&[0, 1], &length[..], cell].concat()
+        );
+        assert!(out.has_lent() && out.copied.len() < 8, "{target:?}");
+    }
+}
+
+/// What a policy changes has to be copied; what a column refuses is refused at any size.
+#[test]
+fn rules_hold_for_large_cells_too() {
+    let large = format!("{}\0", "x".repeat(LARGE_CELL_BYTES));
+    let text = ColumnType::Text { max_chars: None };
+    let array = || -> ArrayRef { Arc::new(StringArray::from(vec![large.as_str()])) };
+    assert!(encoded(&text, &PgType::Text, array()).is_err());
+    let mut pair = ColumnPair::new("c", "c", text.clone());
+    pair.policy.on_nul = OnNul::Remove;
+    let (codec, _) = choose(&pair, &PgType::Text).expect("a codec");
+    let encoder = RowEncoder::new(vec![EncodedColumn { name: "c".into(), position: 0, codec }]);
+    let mut out = EncodedRows::default();
+    encoder.encode(&batch(array()), 0, usize::MAX, &mut out).expect("fits");
+    assert!(!out.has_lent());
+    assert_eq!(out.len(), 2 + 4 + LARGE_CELL_BYTES);
+    let short = PgType::Varchar { max_chars: Some(LARGE_CELL_BYTES - 1) };
+    let plain: ArrayRef = Arc::new(StringArray::from(vec!["x".repeat(LARGE_CELL_BYTES)]));
+    assert!(encoded(&text, &short, plain).is_err());
 }

@@ -81,29 +81,35 @@ pub(super) fn text(source_limit: Option<u32>, target_limit: Option<usize>) -> Fi
 
 /// A time of so many digits in a column of fewer; `best` where no digit is lost.
 pub(super) fn fraction(source_digits: u8, rules: FractionRules, best: Fidelity) -> Fidelity {
-    if source_digits <= rules.digits {
+    let digits = rules.digits;
+    if source_digits <= digits {
         return best;
     }
-    let digits = rules.digits;
-    match rules.policy {
-        Some(OnFraction::Round) => by_choice(format!("times are rounded to {digits} digits")),
-        Some(OnFraction::Truncate) => by_choice(format!("times are cut to {digits} digits")),
-        None if source_digits > MICRO_SCALE => by_choice(format!(
-            "digits of a second beyond {MICRO_SCALE} are cut (`on_fraction` has other choices)"
-        )),
+    if !rules.cuts(source_digits) {
         // Each time is tested.
-        None | Some(_) => Fidelity::Checked,
+        return Fidelity::Checked;
     }
+    by_choice(match rules.policy {
+        Some(OnFraction::Round) => format!("times are rounded to {digits} digits"),
+        Some(_) => format!("times are cut to {digits} digits"),
+        None => format!(
+            "digits of a second beyond {MICRO_SCALE} are cut (`on_fraction` has other choices)"
+        ),
+    })
 }
 
 /// A timestamp whose offset nobody keeps.
 pub(super) fn without_offset(fidelity: Fidelity) -> Fidelity {
-    const WHY: &str = "the instant is kept, its offset is not (`offset_column` keeps it)";
+    with(fidelity, "the instant is kept, its offset is not (`offset_column` keeps it)")
+}
+
+/// One more thing that the user has chosen to lose.
+pub(super) fn with(fidelity: Fidelity, what: &str) -> Fidelity {
     match fidelity {
         Fidelity::Lossy { why, by_choice } => {
-            Fidelity::Lossy { why: format!("{why}; {WHY}"), by_choice }
+            Fidelity::Lossy { why: format!("{why}; {what}"), by_choice }
         }
-        _ => by_choice(WHY),
+        _ => by_choice(what),
     }
 }
 
@@ -114,12 +120,7 @@ pub(super) fn unless_nul(policy: OnNul, fidelity: Fidelity) -> Fidelity {
         OnNul::Replace => "U+FFFD takes the place of U+0000",
         _ => return fidelity,
     };
-    match fidelity {
-        Fidelity::Lossy { why, by_choice } => {
-            Fidelity::Lossy { why: format!("{why}; {what}"), by_choice }
-        }
-        _ => by_choice(what),
-    }
+    with(fidelity, what)
 }
 
 /// Semi-structured values as JSON.

@@ -3,8 +3,10 @@
 use std::borrow::Cow;
 
 use migrate_core::OnNul;
+use migrate_core::arrow::buffer::Buffer;
 
 use super::misfit::Misfit;
+use super::rows::EncodedRows;
 
 pub(super) fn fixed<const N: usize>(out: &mut Vec<u8>, value: [u8; N]) {
     #[expect(clippy::cast_possible_truncation, reason = "fixed types have at most 16 bytes")]
@@ -33,6 +35,32 @@ pub(super) fn measured(
     Ok(())
 }
 
+/// A large field: lent as it lies, after a prefix.
+pub(super) fn lend(rows: &mut EncodedRows, prefix: &[u8], cell: Buffer) -> Result<(), Misfit> {
+    rows.push(&length(prefix.len() + cell.len())?);
+    rows.push(prefix);
+    rows.lend(cell);
+    Ok(())
+}
+
+/// A large text: lent where it is the `cell` as it lies, copied where a policy has changed it.
+pub(super) fn large(
+    rows: &mut EncodedRows,
+    prefix: &[u8],
+    text: Cow<'_, str>,
+    cell: Buffer,
+) -> Result<(), Misfit> {
+    match text {
+        Cow::Borrowed(_) => lend(rows, prefix, cell),
+        Cow::Owned(changed) => {
+            rows.push(&length(prefix.len() + changed.len())?);
+            rows.push(prefix);
+            rows.push(changed.as_bytes());
+            Ok(())
+        }
+    }
+}
+
 /// PostgreSQL's limit of one field is 1 GiB.
 pub(super) fn length(bytes: usize) -> Result<[u8; 4], Misfit> {
     match i32::try_from(bytes) {
@@ -53,18 +81,25 @@ pub(in super::super) struct TextRules {
 }
 
 pub(super) fn text(out: &mut Vec<u8>, value: &str, rules: TextRules) -> Result<(), Misfit> {
-    let value = without_nul(value, rules.nul)?;
-    // The server would cut surplus blanks without a word, so the limit is tested here.
-    if let Some(most) = rules.max_chars
-        && value.len() > most
-        && value.chars().count() > most
-    {
-        return Err(Misfit::TooLong(most));
+    variable(out, rules.clean(value)?.as_bytes())
+}
+
+impl TextRules {
+    /// The text as the column takes it.
+    pub(super) fn clean(self, value: &str) -> Result<Cow<'_, str>, Misfit> {
+        let value = without_nul(value, self.nul)?;
+        // The server would cut surplus blanks without a word, so the limit is tested here.
+        if let Some(most) = self.max_chars
+            && value.len() > most
+            && value.chars().count() > most
+        {
+            return Err(Misfit::TooLong(most));
+        }
+        if self.is_padded && value.ends_with(' ') {
+            return Err(Misfit::BlankAtEnd);
+        }
+        Ok(value)
     }
-    if rules.is_padded && value.ends_with(' ') {
-        return Err(Misfit::BlankAtEnd);
-    }
-    variable(out, value.as_bytes())
 }
 
 fn without_nul(value: &str, policy: OnNul) -> Result<Cow<'_, str>, Misfit> {

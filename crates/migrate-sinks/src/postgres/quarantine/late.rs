@@ -7,13 +7,15 @@ use migrate_core::{RejectedRow, Result, TableRef};
 use migrate_postgres::{classify, sqlx};
 use sqlx::PgConnection;
 
+use super::piece::Piece;
+
 const FOREIGN_KEY_VIOLATION: &str = "23503";
 
 /// Each of them is tried alone: more than that are a pattern, not an accident of order.
 const MOST_ROWS: usize = 1000;
 
 /// The same in bytes.
-const MOST_BYTES: usize = 4 << 20;
+pub(super) const MOST_BYTES: usize = 4 << 20;
 
 /// The rows that wait for the end of the chunk.
 #[derive(Debug)]
@@ -36,14 +38,15 @@ impl<'a> Late<'a> {
         &mut self,
         connection: &mut PgConnection,
         row: &RejectedRow,
-        bytes: &[u8],
+        (piece, at): (&Piece, u64),
     ) -> Result<bool> {
-        let is_full =
-            self.rows.len() >= MOST_ROWS || self.bytes.saturating_add(bytes.len()) > MOST_BYTES;
+        let at = at..at + 1;
+        let is_full = self.rows.len() >= MOST_ROWS
+            || self.bytes.saturating_add(piece.bytes(&at)) > MOST_BYTES;
         if is_full || !self.is_late(connection, row.sqlstate.as_deref()).await? {
             return Ok(false);
         }
-        self.put_back(row.clone(), bytes.to_vec());
+        self.put_back(row.clone(), piece.messages(&at).collect::<Vec<_>>().concat());
         Ok(true)
     }
 

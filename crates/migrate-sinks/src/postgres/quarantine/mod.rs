@@ -30,10 +30,15 @@ use self::rejects::Rejects;
 use self::savepoint::{open, revert, settle};
 use self::source_rows::SourceRows;
 use super::copy_binary::{HEADER, TRAILER};
-use super::write::{MESSAGE_BYTES, Transfer, apply_record, start_copy};
+use super::write::{MESSAGE_BYTES, Transfer, apply_record, enter, start_copy};
 
 /// Deferred constraints would raise at COMMIT, where no row can be taken back.
 const CHECK_AT_ONCE: &str = "set constraints all immediate";
+
+/// What is kept for a second look: the piece that is sent, the batches that it came from, rows that
+/// wait for the end of the chunk, and rows that are set aside.
+pub(super) const KEPT_BYTES: u64 =
+    (2 * piece::FULL_BYTES + late::MOST_BYTES + rejects::MOST_WAITING_BYTES) as u64;
 
 /// A chunk whose bad rows are set aside.
 pub(super) struct Quarantine<'a> {
@@ -72,6 +77,7 @@ impl Quarantine<'_> {
         let transfer = &self.transfer;
         let mut rejects = Rejects::new(transfer.table, transfer.record, self.most_rows)?;
         let mut tx = connection.begin().await.map_err(|cause| transfer.failed(cause))?;
+        enter(&mut tx, transfer.record).await?;
         sqlx::query(CHECK_AT_ONCE).execute(&mut *tx).await.map_err(|e| transfer.failed(e))?;
         let mut source_rows = None;
         if let Some(merge) = &transfer.merge {
@@ -137,8 +143,8 @@ impl Quarantine<'_> {
             let mut piece = Piece::default();
             let first_new = self.fill(&mut piece, &mut arriving, rejects).await?;
             let all = 0..piece.len();
-            let sent = send(copy, piece.bytes(&all)).await;
-            summary.bytes += (HEADER.len() + piece.bytes(&all).len() + TRAILER.len()) as u64;
+            let sent = send(copy, piece.messages(&all)).await;
+            summary.bytes += (HEADER.len() + piece.bytes(&all) + TRAILER.len()) as u64;
             match self.judge(connection, sent, piece.len()).await? {
                 Sent::Stored => summary.rows_inserted += piece.len(),
                 Sent::Refused(error, suspect) => {
@@ -209,8 +215,7 @@ impl Quarantine<'_> {
         loop {
             if let Some(bad) = bisection.split(&rows, suspect.map(|row| rows.start + row)) {
                 let row = self.rejected(piece, bad, &error)?;
-                let bytes = piece.bytes(&(bad..bad + 1));
-                if !late.takes(connection, &row, bytes).await? {
+                if !late.takes(connection, &row, (piece, bad)).await? {
                     rejects.add(row)?;
                 }
                 if rejects.is_heavy() && rejects.write(connection).await? {
@@ -221,7 +226,7 @@ impl Quarantine<'_> {
                 let Some(next) = bisection.next() else { return Ok(stored) };
                 rows = next;
                 let copy = self.start(connection).await?;
-                let sent = send(copy, piece.bytes(&rows)).await;
+                let sent = send(copy, piece.messages(&rows)).await;
                 let count = rows.end - rows.start;
                 match self.judge(connection, sent, count).await? {
                     Sent::Stored => stored += count,
@@ -246,7 +251,7 @@ impl Quarantine<'_> {
             // The other way round each time: what was missing came later, or before.
             for (row, bytes) in waiting.into_iter().rev() {
                 let copy = self.start(connection).await?;
-                let sent = send(copy, &bytes).await;
+                let sent = send(copy, bytes.chunks(MESSAGE_BYTES)).await;
                 match self.judge(connection, sent, 1).await? {
                     Sent::Stored => stored += 1,
                     Sent::Refused(..) => late.put_back(row, bytes),
@@ -314,9 +319,12 @@ impl Quarantine<'_> {
 }
 
 /// Sends rows as one whole COPY; returns how many the server has stored.
-async fn send(mut copy: PgCopyIn<&mut PgConnection>, rows: &[u8]) -> Result<u64, sqlx::Error> {
+async fn send<'r>(
+    mut copy: PgCopyIn<&mut PgConnection>,
+    messages: impl Iterator<Item = &'r [u8]> + Send,
+) -> Result<u64, sqlx::Error> {
     copy.send(HEADER).await?;
-    for message in rows.chunks(MESSAGE_BYTES) {
+    for message in messages {
         copy.send(message).await?;
     }
     copy.send(TRAILER).await?;

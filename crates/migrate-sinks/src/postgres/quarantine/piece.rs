@@ -6,13 +6,14 @@ use migrate_core::arrow::array::RecordBatch;
 use migrate_core::value::row_to_json;
 use migrate_core::{ColumnName, Error, RejectedRow, Result};
 
-use super::super::copy_binary::RowEncoder;
+use super::super::copy_binary::{EncodedRows, Mark, RowEncoder};
 use super::super::row_keys::RowKeys;
+use super::super::write::MESSAGE_BYTES;
 use super::rejects::Rejects;
 
 /// Bytes after which a piece is sent: large enough that a savepoint costs nothing beside them, small
 /// enough to be kept for a second look. A single row may be larger.
-const FULL_BYTES: usize = 4 << 20;
+pub(super) const FULL_BYTES: usize = 4 << 20;
 
 /// What turns rows of batches into rows of pieces, or into rejected rows.
 #[derive(Debug, Clone, Copy)]
@@ -35,9 +36,9 @@ pub(super) struct Numbered {
 /// Rows that are sent together.
 #[derive(Debug, Default)]
 pub(super) struct Piece {
-    bytes: Vec<u8>,
-    /// Where each row ends in `bytes`.
-    ends: Vec<usize>,
+    rows: EncodedRows,
+    /// Where each row ends.
+    ends: Vec<Mark>,
     /// Of each row, the batch and its position there.
     places: Vec<(usize, usize)>,
     batches: Vec<Numbered>,
@@ -74,9 +75,9 @@ impl Piece {
         while row < from.batch.num_rows() && !self.is_full() && !rejects.is_heavy() {
             let number = from.first_row + row as u64 + 1;
             let number = source.is_numbered.then(|| i64::try_from(number).unwrap_or(i64::MAX));
-            match rows.write(row, number, &mut self.bytes) {
+            match rows.write(row, number, &mut self.rows) {
                 Ok(()) => {
-                    self.ends.push(self.bytes.len());
+                    self.ends.push(self.rows.mark());
                     self.places.push((at, row));
                 }
                 Err(error) => rejects.add(source.rejected(from, row, &error)?)?,
@@ -87,7 +88,7 @@ impl Piece {
     }
 
     pub(super) fn is_full(&self) -> bool {
-        self.bytes.len() >= FULL_BYTES
+        self.rows.len() >= FULL_BYTES
     }
 
     /// How many rows there are.
@@ -95,13 +96,20 @@ impl Piece {
         self.ends.len() as u64
     }
 
-    /// The bytes of some of the rows.
-    pub(super) fn bytes(&self, rows: &Range<u64>) -> &[u8] {
-        let end_of = |row: u64| {
-            let before = usize::try_from(row).ok().and_then(|row| row.checked_sub(1));
-            before.and_then(|row| self.ends.get(row).copied()).unwrap_or_default()
-        };
-        self.bytes.get(end_of(rows.start)..end_of(rows.end)).unwrap_or_default()
+    /// The bytes of some of the rows, in messages.
+    pub(super) fn messages(&self, rows: &Range<u64>) -> impl Iterator<Item = &[u8]> {
+        self.rows.pieces(self.end_of(rows.start)..self.end_of(rows.end), MESSAGE_BYTES)
+    }
+
+    /// How many they are.
+    pub(super) fn bytes(&self, rows: &Range<u64>) -> usize {
+        self.end_of(rows.end).bytes() - self.end_of(rows.start).bytes()
+    }
+
+    /// Where the first so many rows end.
+    fn end_of(&self, rows: u64) -> Mark {
+        let last = usize::try_from(rows).ok().and_then(|rows| rows.checked_sub(1));
+        last.and_then(|row| self.ends.get(row).copied()).unwrap_or_default()
     }
 
     /// Where one of the rows came from.

@@ -10,7 +10,7 @@ use sqlx::PgConnection;
 const MOST_WAITING: usize = 500;
 
 /// The same in bytes of values.
-const MOST_WAITING_BYTES: usize = 4 << 20;
+pub(super) const MOST_WAITING_BYTES: usize = 4 << 20;
 
 /// The rows of a chunk that were refused so far.
 #[derive(Debug)]

@@ -196,16 +196,9 @@ impl<'a> Apart<'a, '_> {
         sql.names(self.merge.keys()).text(") from (select distinct on (").names(self.merge.keys());
         sql.text(") ").name(&number).text(", ").names(self.merge.keys()).text(" from ");
         sql.table(&self.merge.staging()).text(" order by ").names(self.merge.keys());
-        self.newest_first(&mut sql);
+        self.merge.newest_first(", ", &mut sql);
         sql.text(") w) as n (number, place) where t.").name(&number).text(" = n.number");
         sql.finish()
-    }
-
-    fn newest_first(&self, sql: &mut SqlBuilder) {
-        if let Some(version) = self.merge.version {
-            sql.text(", ");
-            version.newest_first(sql);
-        }
     }
 
     fn take_place(&self, place: u64) -> SqlStatement {
@@ -238,10 +231,7 @@ impl<'a> Apart<'a, '_> {
         record(&mut sql, "s", self.merge.targets());
         sql.text(") over newest, rank() over newest from ").table(&self.merge.staging());
         sql.text(" s window newest as (partition by ").names(self.merge.keys());
-        if let Some(version) = self.merge.version {
-            sql.text(" order by ");
-            version.newest_first(&mut sql);
-        }
+        self.merge.newest_first(" order by ", &mut sql);
         sql.text(&format!(")) as g (number, {keys}, own, first, age)) as b where is_bad)"));
         self.numbers_of(sql)
     }
