@@ -5,7 +5,7 @@ CARGO ?= cargo
 DENY_VERSION := 0.20.2
 FUZZ_VERSION := 0.13.2
 
-.PHONY: help check fmt lint doc test examples soak fuzz bench faults share-bench memory memory-small demo-small bench-small deny advisories demo core-is-small ci
+.PHONY: help check fmt lint doc test examples soak fuzz bench bench-large bench-parts faults share-bench memory memory-small demo-small bench-small deny advisories demo core-is-small ci
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -68,6 +68,13 @@ bench: ## The program beside PostgreSQL's own limit, the ledger and a skewed pla
 	$(CARGO) run --release -p migrate-bench
 	$(CARGO) run --release -p migrate-status --example queue_speed
 	$(CARGO) run --release -p migrate-sources --example skewed_plan
+
+bench-large: ## The main cases with 2, 10 and 20 million rows: what a row costs stays, and the memory
+	$(CARGO) build --release
+	$(CARGO) run --release -p migrate-bench -- --large --rounds 1
+
+bench-parts: ## Encoding beside pgpq, decoding beside the driver's own parser, predicates
+	$(CARGO) bench -p migrate-bench --features parts
 
 faults: ## What 5 % of all requests failing costs: 2 million rows in 4,000 chunks, twice
 	$(CARGO) build --release

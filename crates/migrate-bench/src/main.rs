@@ -32,6 +32,9 @@ struct Arguments {
     /// How often each case runs; the median counts
     #[arg(long, default_value_t = 3)]
     rounds: usize,
+    /// The main cases with 1, 5 and 10 times the rows, instead of all cases
+    #[arg(long)]
+    large: bool,
     /// Only cases whose name holds this text
     #[arg(long, default_value = "")]
     only: String,
@@ -51,8 +54,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let stage = Stage::set(&arguments.program)?;
     println!("{}\n\n{}", report::machine(&stage), report::HEADINGS);
     let mut measured = Vec::new();
-    for (name, run) in cases::ALL {
-        if !name.contains(&arguments.only) || arguments.skip.as_deref() == Some(name) {
+    let cases: &[_] = if arguments.large { &cases::LARGE } else { &cases::ALL };
+    for (name, run) in cases {
+        if !name.contains(&arguments.only) || arguments.skip.as_deref() == Some(*name) {
             continue;
         }
         for case in run(&stage, &arguments).map_err(|cause| format!("{name}: {cause}"))? {

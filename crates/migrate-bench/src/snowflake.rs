@@ -8,6 +8,9 @@ use snowflake_double::{ColumnNames, Double, Table, User};
 
 use crate::stage::Stage;
 
+/// Rows of the mixed table in a part of 16 MB, which is the size that the program asks Snowflake for.
+const ROWS_PER_PART: usize = 45_000;
+
 const PASSWORD: &str = "only-here";
 
 /// The stand-in with some tables.
@@ -30,6 +33,7 @@ impl Snowflake {
         // The double brings a runtime of its own; this one only waits for its start.
         let starting = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let double = starting.block_on(double.start())?;
+        double.knobs().set_chunk_rows(ROWS_PER_PART)?;
         double.knobs().set_kept_results(1_000);
         // Scans; everything else is small. Without time travel their texts are equal in every run.
         double.keep_answers(|sql| sql.starts_with("SELECT \"") && !sql.contains("LIMIT 0"));

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value as Json, json};
 use snowflake_double::{Double, RequestKind};
 
-use crate::support::{World, orders, orders_in_chunks};
+use crate::support::{World, ended, orders, orders_in_chunks, signal};
 
 /// Everything that can be set aside, and things that look like it and must stay.
 const TARGET: &str = "\
@@ -81,6 +81,16 @@ fn half_loaded() -> String {
     )
 }
 
+/// A killed run, all of whose leases have run out.
+async fn dead_run(world: &World) {
+    killed_when(world, &half_loaded()).await;
+    let expired = format!("not exists (select from {ITEMS} where lease_until > now())");
+    world.until(&expired).await;
+    let silent =
+        "not exists (select from migration_status.migration_runs where alive_until > now())";
+    world.until(silent).await;
+}
+
 #[tokio::test]
 async fn whoever_comes_after_a_dead_run_the_schema_is_as_before() {
     let same = tables(|_| {});
@@ -98,11 +108,9 @@ async fn whoever_comes_after_a_dead_run_the_schema_is_as_before() {
     ] {
         let world = world(&same).await;
         let before = world.schema().await;
-        killed_when(&world, &half_loaded()).await;
+        dead_run(&world).await;
         assert_eq!(world.count(INDEXES).await, 1, "only what cannot come back as it was stays");
         assert_ne!(world.schema().await, before);
-        let expired = format!("not exists (select from {ITEMS} where lease_until > now())");
-        world.until(&expired).await;
         world.write_config(&world.config(next));
         finished(&world, arguments).await;
         assert_eq!(world.schema().await, before, "after {arguments:?}");
@@ -195,6 +203,76 @@ async fn a_live_run_is_left_alone() {
     assert!(repair.stdout.contains("A run is at work"), "{}", repair.stdout);
     assert_eq!(child.wait().await.expect("ends").code(), Some(0));
     assert_eq!(world.schema().await, before);
+}
+
+#[tokio::test]
+async fn a_run_that_plans_is_left_alone_though_it_holds_no_lease() {
+    let world = world(&tables(|_| {})).await;
+    let before = world.schema().await;
+    dead_run(&world).await;
+    world.double.knobs().set_latency(RequestKind::Query, Duration::from_secs(2));
+    let child = world.start(&["--no-resume"]);
+    let plans =
+        "exists (select from migration_status.migration_table_status where status = 'pending')";
+    let mut child = world.until_with(child, plans).await;
+    let away = world.schema().await;
+    let repair = world.run(&["repair"]).await;
+    assert_eq!(repair.code, Some(1), "{}", repair.stdout);
+    assert!(repair.stdout.contains("A run is at work"), "{}", repair.stdout);
+    assert_eq!(world.schema().await, away, "nothing came back under the run");
+    world.double.knobs().set_latency(RequestKind::Query, Duration::ZERO);
+    assert_eq!(child.wait().await.expect("ends").code(), Some(0));
+    assert_eq!(world.schema().await, before);
+    assert_eq!(world.count("orders").await, ROWS);
+}
+
+#[tokio::test]
+async fn a_run_begins_before_something_comes_back_or_after_it() {
+    let world = world(&tables(|_| {})).await;
+    let before = world.schema().await;
+    dead_run(&world).await;
+    // Whoever wants to build an index or to switch a trigger on waits for this.
+    let writer = world.hold("begin; lock table orders in row exclusive mode").await;
+    let waits = "exists (select from pg_stat_activity where datname = current_database() \
+                     and wait_event_type = 'Lock' and query like '%brings back%')";
+    let mut repair = world.until_with(world.start(&["repair"]), waits).await;
+    let child = world.start(&["run", "--no-resume"]);
+    let meets = "exists (select from pg_stat_activity where datname = current_database() \
+                     and wait_event_type = 'Lock' and query like '%migration_targets%' \
+                     and query not like '%brings back%')";
+    let mut child = world.until_with(child, meets).await;
+    assert_eq!(world.count("migration_status.migration_runs").await, 1, "the run has not begun");
+    drop(writer);
+    // What is still away when the run begins is the run's to bring back.
+    repair.wait().await.expect("ends");
+    assert_eq!(child.wait().await.expect("ends").code(), Some(0));
+    assert_eq!(world.schema().await, before);
+    assert_eq!(world.count("orders").await, ROWS);
+}
+
+#[tokio::test]
+async fn a_process_that_wakes_up_after_a_repair_loads_nothing_under_it() {
+    let world = world(&tables(|_| {})).await;
+    let before = world.schema().await;
+    let is_there = format!("to_regclass('{ITEMS}') is not null");
+    let child = world.until_with(world.start(&[]), &is_there).await;
+    let child = world.until_with(child, &half_loaded()).await;
+    signal(&child, "STOP").await;
+    let dead = format!(
+        "not exists (select from {ITEMS} where lease_until > now()) \
+         and not exists (select from migration_status.migration_runs where alive_until > now())"
+    );
+    world.until(&dead).await;
+    finished(&world, &["repair"]).await;
+    assert_eq!(world.schema().await, before);
+    let rows = world.count("orders").await;
+    signal(&child, "CONT").await;
+    let ended = ended(child).await;
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    assert!(ended.stderr.contains("A repair brought back"), "{}", ended.stderr);
+    assert_eq!((world.count("orders").await, world.schema().await), (rows, before.clone()));
+    finished(&world, &["run"]).await;
+    assert_eq!((world.count("orders").await, world.schema().await), (ROWS, before));
 }
 
 #[tokio::test]
@@ -304,9 +382,7 @@ async fn rows_that_are_referred_to_come_first() {
 #[tokio::test]
 async fn what_was_changed_after_a_repair_is_not_taken_away() {
     let world = world(&tables(|_| {})).await;
-    killed_when(&world, &half_loaded()).await;
-    let expired = format!("not exists (select from {ITEMS} where lease_until > now())");
-    world.until(&expired).await;
+    dead_run(&world).await;
     finished(&world, &["repair"]).await;
     world.execute("drop index \"Lower \"\"Name\"\"\"").await;
     world.execute("create index \"Lower \"\"Name\"\"\" on orders (upper(name))").await;

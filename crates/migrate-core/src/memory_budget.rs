@@ -151,7 +151,8 @@ impl MemoryShare {
         }
     }
 
-    /// Reserves what may be had now without going beyond the ceiling, for reading ahead.
+    /// Reserves what may be had now without going beyond the ceiling, for reading ahead; nothing while a
+    /// chunk waits for what it needs.
     pub fn try_reserve(&self, bytes: u64) -> Option<Reservation> {
         self.at_once(bytes, Reach::Within)
     }
@@ -269,6 +270,9 @@ impl Accounts {
         let passing_bytes = account.passing_bytes.saturating_add(bytes);
         let more = Account { passing_bytes, ..account }.taken_bytes() - account.taken_bytes();
         let fits = more == 0 || self.taken_bytes.saturating_add(more) <= budget_bytes;
+        if reach == Reach::Within && more > 0 && self.waiting_inside > 0 {
+            return false;
+        }
         if !fits {
             let is_next = self.favoured.is_none_or(|favoured| favoured == chunk);
             if reach == Reach::Within || account.passing_bytes > 0 || !is_next {

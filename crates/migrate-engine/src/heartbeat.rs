@@ -1,12 +1,15 @@
 //! Keeping the leases of this process alive, and noticing the ones that are lost.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use migrate_core::{LeaseToken, StatusStore};
+use migrate_core::{LeaseToken, RunId, StatusStore};
+use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
+
+use crate::migration::Ledger;
 
 /// Leases are renewed this many times within their time to live.
 const BEATS_PER_LEASE: u32 = 3;
@@ -83,6 +86,40 @@ impl HeldLeases {
 impl Drop for Held<'_> {
     fn drop(&mut self) {
         self.leases.lock().remove(&self.token);
+    }
+}
+
+/// Keeps a run alive until it is dropped, while it plans or rests as well.
+#[derive(Debug)]
+pub(crate) struct Pulse {
+    _beats: JoinSet<()>,
+}
+
+impl Pulse {
+    /// Begins at once. `runs` are those of its tables, some of which may have been begun earlier.
+    pub(crate) fn start(ledgers: &[Arc<Ledger>], runs: &HashSet<RunId>, ttl: Duration) -> Self {
+        let mut beats = JoinSet::new();
+        for ledger in ledgers {
+            for run in runs {
+                beats.spawn(beat(Arc::clone(&ledger.store), *run, ttl));
+            }
+        }
+        Self { _beats: beats }
+    }
+}
+
+async fn beat(store: Arc<dyn StatusStore>, run: RunId, ttl: Duration) {
+    let rest = ttl / BEATS_PER_LEASE;
+    let mut beat = tokio::time::interval(rest);
+    beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        beat.tick().await;
+        match tokio::time::timeout(rest, store.keep_alive(run, ttl)).await {
+            Ok(Ok(())) => {}
+            // Leases and fences decide what is written; this only tells others to wait.
+            Ok(Err(error)) => tracing::debug!(error = %error.report(), "no sign of life was left"),
+            Err(_elapsed) => tracing::debug!("no sign of life was left: no answer in time"),
+        }
     }
 }
 

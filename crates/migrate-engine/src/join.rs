@@ -51,8 +51,9 @@ impl Migration {
             table_count: self.jobs.len(),
             worker_count: usize::try_from(self.workers.get()).unwrap_or(usize::MAX),
         });
+        let pulse = run.pulse(&ledgers, self.lease);
         let tables = self.planned_by_others(&ledgers, &run, cx).await;
-        self.work_off(tables, ledgers, &run, started, cx).await
+        self.work_off(tables, ledgers, &run, pulse, started, cx).await
     }
 
     /// The run in every ledger.

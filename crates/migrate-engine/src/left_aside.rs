@@ -32,7 +32,8 @@ pub(crate) async fn left_aside(
         // A dry run changes nothing.
         let comes_back = entry.is_some() && !goes_without && one.object.returns == Return::Rebuild;
         if comes_back {
-            ends.sink.restore(&one.object, None, &RunContext::new()).await?;
+            let fence = parts.status.return_fence(&one, entry);
+            ends.sink.restore(&one.object, fence.as_deref(), &RunContext::new()).await?;
             parts.status.brought_back(&one).await?;
             left.is_any_back = true;
         } else if left.missing.iter().all(|known| !known.is_same(&one.object)) {

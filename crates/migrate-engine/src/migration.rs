@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use crate::builder::MigrationBuilder;
 use crate::deadline::until_deadline;
 use crate::drain::Drain;
-use crate::heartbeat::HeldLeases;
+use crate::heartbeat::{HeldLeases, Pulse};
 use crate::job::{SnapshotPolicy, TableJob};
 use crate::plan_stage::{Found, PLANNED_AT_ONCE, Planned, Unplanned, find_plans, plan_tables};
 use crate::report::RunReport;
@@ -147,10 +147,11 @@ impl Migration {
             table_count: self.jobs.len(),
             worker_count: usize::try_from(self.workers.get()).unwrap_or(usize::MAX),
         });
+        let pulse = run.pulse(&ledgers, self.lease);
         self.announce_left_aside(&ledgers, cx).await?;
         let pins = self.run_pins(&ledgers, &run, cx).await?;
         let tables = plan_tables(self.unplanned(&ledgers, &run, &pins), cx).await;
-        self.work_off(tables, ledgers, &run, started, cx).await
+        self.work_off(tables, ledgers, &run, pulse, started, cx).await
     }
 
     /// Works with others until every table has ended, and reports.
@@ -159,6 +160,7 @@ impl Migration {
         tables: Vec<Table>,
         ledgers: Vec<Arc<Ledger>>,
         run: &Run,
+        pulse: Pulse,
         started: Instant,
         cx: &RunContext,
     ) -> Result<RunReport> {
@@ -173,6 +175,7 @@ impl Migration {
             &self.invoked_by,
         ));
         drain.run(self.workers, cx).await;
+        drop(pulse);
         let report = report(&drain, run, started).await?;
         cx.emit(&Event::RunFinished { run: report.run, outcome: report.outcome });
         Ok(report)
@@ -404,6 +407,12 @@ pub(crate) struct Run {
 }
 
 impl Run {
+    /// Shows it, and the earlier runs that its tables belong to, as alive.
+    pub(crate) fn pulse(&self, ledgers: &[Arc<Ledger>], ttl: Duration) -> Pulse {
+        let runs = self.tables.iter().map(|table| table.run).chain([self.id]).collect();
+        Pulse::start(ledgers, &runs, ttl)
+    }
+
     /// Takes the tables, each with the position of its job.
     pub(crate) fn with_tables(
         mut self,

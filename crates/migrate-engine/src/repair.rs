@@ -91,12 +91,16 @@ async fn bring_back(
     cx: &RunContext,
 ) -> Repaired {
     let outcome = match &left.holder {
-        Some(holder) => Err(Error::new(ErrorKind::Conflict, "A run is at work on the table")
-            .with("worker", holder)
-            .with_hint("let it end: it brings everything back itself")),
+        Some(holder) => Err(at_work().with("worker", holder)),
         None => restore(left, sink, store, cx).await,
     };
     Repaired { what: left.object.what.clone(), table: left.object.table.clone(), outcome }
+}
+
+fn at_work() -> Error {
+    Error::new(ErrorKind::Conflict, "A run is at work on the table").with_hint(
+        "let it end: it brings everything back itself; if it has died, run this again in a minute",
+    )
 }
 
 async fn restore(
@@ -105,7 +109,14 @@ async fn restore(
     store: &Arc<dyn StatusStore>,
     cx: &RunContext,
 ) -> Result<()> {
+    cx.unless_cancelled(store.give_up_chunks(left)).await?;
     let table = cx.unless_cancelled(sink.open(&left.target)).await?;
-    table.restore(&left.object, None, cx).await?;
+    let fence = store.return_fence(left, None);
+    table.restore(&left.object, fence.as_deref(), cx).await.map_err(|error| {
+        match error.kind() {
+            ErrorKind::LeaseLost => at_work(),
+            _ => error,
+        }
+    })?;
     cx.unless_cancelled(store.brought_back(left)).await
 }

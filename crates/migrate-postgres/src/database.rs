@@ -77,6 +77,10 @@ impl Database {
         let (mut connection, options) = first_connection(settings, authorities.as_deref())
             .await
             .map_err(|error| error.with("address", &address).with("user", &settings.user))?;
+        begin_session(&mut connection)
+            .await
+            .map_err(|cause| classify("Cannot set up a session of PostgreSQL", cause))
+            .map_err(|error| error.with("address", &address))?;
         let domain = domain::identify(&mut connection, &address).await?;
         // Where connections are scarce, the pool needs this one's place.
         if let Err(cause) = connection.close().await {
@@ -86,12 +90,7 @@ impl Database {
         let pool = PgPoolOptions::new()
             .max_connections(max_connections)
             .acquire_timeout(settings.connect_timeout)
-            .after_connect(|connection, _meta| {
-                Box::pin(async move {
-                    sqlx::raw_sql(SESSION).execute(connection).await?;
-                    Ok(())
-                })
-            })
+            .after_connect(|connection, _meta| Box::pin(begin_session(connection)))
             // Instead of the driver's ping, at the same cost.
             .test_before_acquire(false)
             .before_acquire(|connection, _meta| {
@@ -138,6 +137,11 @@ impl Database {
             Ok(Ok(_)) | Err(_) => sqlx::Error::PoolTimedOut,
         }
     }
+}
+
+/// Frees a session of the limits that its role or database has.
+async fn begin_session(connection: &mut PgConnection) -> sqlx::Result<()> {
+    sqlx::raw_sql(SESSION).execute(connection).await.map(drop)
 }
 
 /// Connects in the first way that the server wants.

@@ -112,8 +112,8 @@ async fn limits_of_the_role_do_not_reach_the_sessions_of_a_load() {
     let mut connection = database.acquire().await.expect("acquires");
     sqlx::raw_sql(
         "do $$ begin \
-         execute format('alter database %I set lock_timeout = 1', current_database()); \
-         execute format('alter database %I set statement_timeout = 1', current_database()); \
+         execute format('alter database %I set lock_timeout = ''1h''', current_database()); \
+         execute format('alter database %I set statement_timeout = ''1h''', current_database()); \
          execute format('alter database %I set default_transaction_isolation = serializable', \
                         current_database()); \
          end $$",

@@ -42,6 +42,14 @@ impl Room {
         }
     }
 
+    /// Room for what is read before anybody wants it; `None` where others need it more.
+    pub(crate) fn ahead(share: Option<&MemoryShare>, bytes: u64) -> Option<Self> {
+        match share {
+            None => Some(Self::default()),
+            Some(share) => share.try_reserve(bytes).map(|reservation| Self(Some(reservation))),
+        }
+    }
+
     /// Room for what stays until the end of the scan.
     pub(crate) fn lasting(share: Option<&MemoryShare>, bytes: u64) -> Self {
         Self(share.map(|share| share.hold(bytes)))

@@ -72,7 +72,7 @@ pub(super) fn mixed(stage: &Stage, table: &str, rows: u64) -> Result<(), Box<dyn
     stage.dump(table)
 }
 
-fn beside_copy(
+pub(super) fn beside_copy(
     stage: &Stage,
     name: String,
     table: &str,

@@ -1,6 +1,7 @@
 //! The cases, each beside the same work done by PostgreSQL alone.
 
 mod copying;
+mod growing;
 mod merging;
 mod resuming;
 mod small;
@@ -26,3 +27,7 @@ pub(crate) const ALL: [(&str, Run); 10] = [
     ("demo", small::demo),
     ("version", small::version),
 ];
+
+/// Those that take an hour.
+pub(crate) const LARGE: [(&str, Run); 2] =
+    [("parquet", growing::parquet), ("snowflake", growing::snowflake)];

@@ -1,12 +1,14 @@
 //! Plans: decided once, stored before the first row moves, obeyed by every process.
 
 use std::fmt;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use super::{TableId, WorkItem, WorkKind};
 use crate::chunk::Chunk;
+use crate::commit::Fence;
 use crate::error::{Error, ErrorKind, Result};
 use crate::guarantee::Guarantee;
 use crate::name::{ColumnName, TableRef};
@@ -48,6 +50,25 @@ pub trait PlanStore: fmt::Debug + Send + Sync {
         _entry: Option<TableId>,
     ) -> Result<Vec<LeftAside>> {
         Ok(Vec::new())
+    }
+
+    /// Gives up the chunks that a dead run has left, before a repair brings something of
+    /// [`left_aside`](Self::left_aside) back: a process that was only frozen does not go on under what has
+    /// come back. Who resumes the run goes on with them.
+    ///
+    /// # Errors
+    ///
+    /// `Conflict` when a run is at work on the table, `Connection`, `Timeout`.
+    async fn give_up_chunks(&self, _left: &LeftAside) -> Result<()> {
+        Ok(())
+    }
+
+    /// Holds the statements that bring something of [`left_aside`](Self::left_aside) back to moments in
+    /// which they disturb nobody: while the plan of `entry` asks for it, until another run takes the
+    /// target over; and for a repair, which has no entry, while no run is at work on the table. `None`
+    /// where sinks cannot take part.
+    fn return_fence(&self, _left: &LeftAside, _entry: Option<TableId>) -> Option<Arc<dyn Fence>> {
+        None
     }
 
     /// Records that something of [`left_aside`](Self::left_aside) is back.

@@ -70,6 +70,16 @@ pub trait RunStore: fmt::Debug + Send + Sync {
     /// `Connection`, `Timeout`.
     async fn pin_snapshot(&self, run: RunId, source: &str, moment: &Snapshot) -> Result<Snapshot>;
 
+    /// Notes that a process is at work on a run, and counts as such for this long, whether it holds a
+    /// lease or not. Called again and again while it lives.
+    ///
+    /// # Errors
+    ///
+    /// `Connection`, `Timeout`.
+    async fn keep_alive(&self, _run: RunId, _ttl: Duration) -> Result<()> {
+        Ok(())
+    }
+
     /// How far the given tables are.
     ///
     /// # Errors

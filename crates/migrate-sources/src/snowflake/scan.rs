@@ -62,6 +62,8 @@ pub(super) struct Scan {
     largest_part: LargestPart,
     /// Whether the reader has to prove that all rows arrived.
     must_count: bool,
+    /// Whether a part has shown how large they are: none is fetched ahead on a guess.
+    knows_parts: bool,
     memory: Option<MemoryShare>,
     cx: RunContext,
 }
@@ -79,7 +81,7 @@ impl Scan {
             bytes: usize::try_from(request.batch_bytes.get()).unwrap_or(usize::MAX),
         };
         let (must_count, memory) = (request.expected_rows.is_none(), request.memory.clone());
-        Self { execution, layout, limits, largest_part, must_count, memory, cx }
+        Self { execution, layout, limits, largest_part, must_count, knows_parts: false, memory, cx }
     }
 
     pub(super) fn start(self) -> BatchStream {
@@ -93,35 +95,70 @@ impl Scan {
         })
     }
 
-    /// Fetches part after part and decodes each where it may take its time.
+    /// Fetches part after part and decodes each where it may take its time. While one is decoded and
+    /// sent, the next is fetched, where there is room for it; what becomes of that is told in its turn.
     async fn read(mut self, sender: BatchSender) -> Result<()> {
         let mut arrived = 0;
+        let mut ahead = None;
         loop {
-            let bytes = self.largest_part.whole_bytes();
-            let room = Room::passing(self.memory.as_ref(), bytes, &sender).await?;
-            let Some(room) = room else { return Ok(()) };
-            let Some(part) = self.cx.unless_cancelled(self.execution.next_part()).await? else {
-                break;
+            let fetched = match ahead.take() {
+                Some(fetched) => fetched,
+                None => self.next(&sender).await,
             };
+            let Some(Fetched { part, room, bytes }) = fetched? else { break };
             arrived += part.row_count() as u64;
             let (layout, limits, rows) = (self.layout.clone(), self.limits, sender.clone());
             let decoding = tokio::task::spawn_blocking(move || {
                 hand_on(part, &layout, limits, (Arc::new(room), bytes), &rows)
             });
-            let text_bytes = decoding.await.unwrap_or_else(|cause| {
+            let (decoded, fetched) = futures::join!(decoding, self.next_ahead());
+            let text_bytes = decoded.unwrap_or_else(|cause| {
                 Err(Error::new(ErrorKind::Internal, "Decoding a result broke off")
                     .with_source(cause))
             })?;
             self.largest_part.saw(text_bytes);
+            self.knows_parts = true;
             if sender.is_closed() {
                 return Ok(());
             }
+            ahead = fetched;
         }
-        if self.must_count {
+        if self.must_count && !sender.is_closed() {
             self.execution.verify_count(arrived, &self.cx).await?;
         }
         Ok(())
     }
+
+    /// The next part; `None` behind the last, and when nobody waits for rows any more.
+    async fn next(&mut self, sender: &BatchSender) -> Result<Option<Fetched>> {
+        let bytes = self.largest_part.whole_bytes();
+        match Room::passing(self.memory.as_ref(), bytes, sender).await? {
+            Some(room) => self.fetch(room, bytes).await,
+            None => Ok(None),
+        }
+    }
+
+    /// The next part before its turn, where there is room for it.
+    async fn next_ahead(&mut self) -> Option<Result<Option<Fetched>>> {
+        if !self.knows_parts {
+            return None;
+        }
+        let bytes = self.largest_part.whole_bytes();
+        let room = Room::ahead(self.memory.as_ref(), bytes)?;
+        Some(self.fetch(room, bytes).await)
+    }
+
+    async fn fetch(&mut self, room: Room, bytes: u64) -> Result<Option<Fetched>> {
+        let part = self.cx.unless_cancelled(self.execution.next_part()).await?;
+        Ok(part.map(|part| Fetched { part, room, bytes }))
+    }
+}
+
+/// A part that has not been decoded yet, and the room that is kept for it.
+struct Fetched {
+    part: ResultTable,
+    room: Room,
+    bytes: u64,
 }
 
 /// Decodes a part and sends its batches; returns the bytes of its text.

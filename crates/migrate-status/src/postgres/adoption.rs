@@ -6,12 +6,15 @@ use migrate_core::{
     Adoptions, Error, KnownTable, Outcome, Result, RunId, RunRequest, SharedEmptying, TableId,
     TableRef, TableRequest, code,
 };
-use migrate_postgres::sqlx;
+use migrate_postgres::{sqlstate, sqlx};
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
 use uuid::Uuid;
 
 use super::{corrupt, ledger};
+
+/// Whoever begins a run holds targets for an instant; a repair for as long as an index takes.
+const PATIENCE: &str = "set local lock_timeout = '30s'";
 
 /// Takes a row lock per target, in one order for everybody, so that requests for one target are
 /// decided one after the other.
@@ -20,6 +23,19 @@ pub(super) async fn lock_targets(
     tables: &[TableRequest],
 ) -> Result<()> {
     let (schemas, names) = targets(tables);
+    let waited = |cause: sqlx::Error| match sqlstate(&cause).as_deref() {
+        Some("55P03") => Error::new(
+            code::TARGET_BUSY,
+            "Another process holds a target of this run",
+        )
+        .with_hint(
+            "it begins a run, or brings back what a dead one set aside, which pg_stat_activity \
+                 shows; run again when it has ended",
+        )
+        .with_source(cause),
+        _ => ledger(cause),
+    };
+    sqlx::query(PATIENCE).execute(&mut *connection).await.map_err(ledger)?;
     sqlx::query(
         "insert into migration_status.migration_targets (target_schema, target_table) \
          select distinct * from unnest($1::text[], $2::text[]) as t (target_schema, target_table) \
@@ -30,7 +46,7 @@ pub(super) async fn lock_targets(
     .bind(&names)
     .execute(&mut *connection)
     .await
-    .map_err(ledger)?;
+    .map_err(waited)?;
     sqlx::query(
         "select from migration_status.migration_targets \
          where (target_schema, target_table) in (select * from unnest($1::text[], $2::text[])) \
@@ -38,9 +54,10 @@ pub(super) async fn lock_targets(
     )
     .bind(&schemas)
     .bind(&names)
-    .execute(connection)
+    .execute(&mut *connection)
     .await
-    .map_err(ledger)?;
+    .map_err(waited)?;
+    sqlx::query("set local lock_timeout = 0").execute(connection).await.map_err(ledger)?;
     Ok(())
 }
 
@@ -264,10 +281,11 @@ pub(super) async fn open_run(
     sources.sort_unstable();
     sources.dedup();
     sqlx::query(
-        "insert into migration_status.migration_runs (run_id, created_by, total_sources) \
-         values ($1, $2, $3) \
+        "insert into migration_status.migration_runs \
+             (run_id, created_by, total_sources, alive_until) \
+         values ($1, $2, $3, now() + interval '15 s') \
          on conflict (run_id) do update \
-         set status = 'running', completed_at = null, heartbeat_at = now(), error_message = null",
+         set status = 'running', alive_until = excluded.alive_until, completed_at = null, heartbeat_at = now(), error_message = null",
     )
     .bind(adoptions.run.0)
     .bind(&request.invoked_by)

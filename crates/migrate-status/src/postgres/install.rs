@@ -13,6 +13,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "status", include_str!("../../migrations/0001_status.sql")),
     (2, "rejected_rows", include_str!("../../migrations/0002_rejected_rows.sql")),
     (3, "overruns", include_str!("../../migrations/0003_overruns.sql")),
+    (4, "alive_until", include_str!("../../migrations/0004_alive_until.sql")),
 ];
 
 /// Where the driver remembers which migrations have run: with us, never in the user's `public`.

@@ -7,12 +7,13 @@ use serde_json::Value;
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
 
+use super::return_fence::at_work;
 use super::{corrupt, ledger};
 
 /// Steps whose object is away: its preparation is committed, or an earlier run took it away already.
 /// A macro, because two statements begin with it and a query's text is a constant.
 macro_rules! away {
-    ($rest:literal) => {
+    ($($rest:expr),+) => {
         concat!(
             "with away as ( \
                  select t.table_id, t.run_id, t.status, i.kind, i.item_id, t.target_database, \
@@ -30,15 +31,23 @@ macro_rules! away {
                                    where p.table_id = coalesce((t.plan ->> 'prepared_by')::bigint, \
                                                                t.table_id) \
                                      and p.kind = 'prepare' and p.status = 'completed'))) ",
-            $rest
+            $($rest),+
         )
     };
 }
 
 const LIST: &str = away!(
-    "select a.*, (select l.lease_holder from migration_status.migration_work_items l \
-                  where l.table_id = a.table_id and l.status = 'in_progress' \
-                    and l.lease_until > now() limit 1) as holder \
+    "select a.*, (select coalesce( \
+                      (select h.lease_holder from migration_status.migration_work_items h \
+                       where h.table_id = e.table_id and h.status = 'in_progress' \
+                         and h.lease_until > now() limit 1), r.created_by) \
+                  from migration_status.migration_table_status e \
+                  join migration_status.migration_runs r using (run_id) \
+                  where (e.target_schema, e.target_table) in ((a.target_schema, a.target_table), \
+                      (coalesce(a.object #>> '{table,schema}', ''), a.object #>> '{table,name}')) \
+                    and ",
+    at_work!(),
+    " limit 1) as holder \
      from away a \
      where ($1::text is null or (a.target_schema = $1 and a.target_table = $2)) \
        and (a.status = 'superseded' or a.run_id is distinct from \

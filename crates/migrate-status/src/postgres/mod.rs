@@ -8,6 +8,7 @@ mod plan;
 mod queue;
 mod record;
 mod reject;
+mod return_fence;
 mod run;
 mod window;
 

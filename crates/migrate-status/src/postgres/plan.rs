@@ -1,16 +1,19 @@
 //! Plans and their chunks, stored at once.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use migrate_core::{
-    BadRows, Chunk, Error, ErrorKind, LastWindow, LeftAside, NewPlan, PlanStore, Result, TableId,
-    TablePlan, TableRef, code,
+    BadRows, Chunk, Error, ErrorKind, Fence, LEASE_LOST_SQLSTATE, LastWindow, LeftAside, NewPlan,
+    PlanStore, Result, TableId, TablePlan, TableRef, code,
 };
-use migrate_postgres::sqlx;
+use migrate_postgres::{execute, sqlstate, sqlx};
 use serde_json::Value;
 use sqlx::{Connection, PgConnection, Row};
 
 use super::left_aside::{brought_back, left_aside, take_over};
 use super::queue::item_id;
+use super::return_fence::ReturnFence;
 use super::run::DURABLE;
 use super::window::{last_window, save_window};
 use super::{PgStatusStore, bigint, ledger};
@@ -40,6 +43,24 @@ impl PlanStore for PgStatusStore {
     ) -> Result<Vec<LeftAside>> {
         let mut connection = self.database.acquire().await?;
         left_aside(&mut connection, target, entry).await
+    }
+
+    async fn give_up_chunks(&self, left: &LeftAside) -> Result<()> {
+        let fence = ReturnFence::new(self.database.domain().clone(), left, None);
+        let mut connection = self.database.acquire().await?;
+        match execute(&mut connection, &fence.giving_up()).await {
+            Ok(_) => Ok(()),
+            Err(cause) if sqlstate(&cause).as_deref() == Some(LEASE_LOST_SQLSTATE) => {
+                Err(Error::new(ErrorKind::Conflict, "A run is at work on the table")
+                    .with("table", &left.target)
+                    .with_hint("let it end: it brings everything back itself"))
+            }
+            Err(cause) => Err(ledger(cause)),
+        }
+    }
+
+    fn return_fence(&self, left: &LeftAside, entry: Option<TableId>) -> Option<Arc<dyn Fence>> {
+        Some(Arc::new(ReturnFence::new(self.database.domain().clone(), left, entry)))
     }
 
     async fn brought_back(&self, left: &LeftAside) -> Result<()> {

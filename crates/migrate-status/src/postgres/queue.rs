@@ -386,6 +386,6 @@ pub(super) fn item_id(item: &WorkItem) -> (&'static str, i32) {
     (kind_word(item.kind()), i32::try_from(number).unwrap_or(i32::MAX))
 }
 
-fn milliseconds(duration: Duration) -> i64 {
+pub(super) fn milliseconds(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }

@@ -1,5 +1,7 @@
 //! Runs and the ends of tables.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use migrate_core::{
     Adoption, Adoptions, CommitDomain, Error, ErrorKind, Outcome, Result, RunHandle, RunId,
@@ -12,6 +14,7 @@ use sqlx::{Connection, PgConnection, Row};
 use uuid::Uuid;
 
 use super::join::join_run;
+use super::queue::milliseconds;
 use super::{PgStatusStore, adoption, count, ledger};
 
 /// Makes this transaction durable before its answer, and with it every earlier one: what a process
@@ -102,6 +105,20 @@ impl RunStore for PgStatusStore {
         .await
         .map(|moment: String| Snapshot::new(moment))
         .map_err(ledger)
+    }
+
+    async fn keep_alive(&self, run: RunId, ttl: Duration) -> Result<()> {
+        sqlx::query(
+            "update migration_status.migration_runs \
+             set alive_until = now() + $2 * interval '1 millisecond' \
+             where run_id = $1 and status in ('running', 'paused')",
+        )
+        .bind(run.0)
+        .bind(milliseconds(ttl))
+        .execute(&mut *self.database.acquire().await?)
+        .await
+        .map_err(ledger)?;
+        Ok(())
     }
 
     async fn progress(&self, tables: &[TableId]) -> Result<Vec<TableProgress>> {
@@ -257,7 +274,7 @@ async fn close_run(connection: &mut PgConnection, run: RunId) -> Result<Option<O
     let Some(outcome) = outcomes.map(Outcome::of_run) else { return Ok(None) };
     sqlx::query(
         "update migration_status.migration_runs r \
-         set status = $2, completed_at = now(), heartbeat_at = now(), \
+         set status = $2, completed_at = now(), heartbeat_at = now(), alive_until = null, \
              total_tables = t.total, completed_tables = t.completed, failed_tables = t.failed, \
              total_rows_copied = t.copied, error_message = t.message \
          from (select count(*) as total, \

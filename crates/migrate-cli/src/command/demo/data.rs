@@ -8,7 +8,7 @@ pub(super) struct DemoTable {
 
 macro_rules! tables {
     ($($name:literal),*) => {
-        &[$(DemoTable {
+        [$(DemoTable {
             name: $name,
             parquet: include_bytes!(concat!("../../../demo/", $name, ".parquet")),
         }),*]
@@ -16,7 +16,8 @@ macro_rules! tables {
 }
 
 /// The New York flights of 2013, with their airlines, airports, planes and weather.
-pub(super) const TABLES: &[DemoTable] =
+// Not a constant: the program would carry the rows once for each place that names it.
+pub(super) static TABLES: [DemoTable; 5] =
     tables!["airlines", "airports", "planes", "weather", "flights"];
 
 /// The target tables.

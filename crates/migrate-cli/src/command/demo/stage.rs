@@ -100,7 +100,7 @@ impl Stage {
         )?;
         let source = snowflake_source(&config)?;
         let mut counts = Vec::with_capacity(TABLES.len());
-        for table in TABLES {
+        for table in &TABLES {
             let from = TableRef::qualified(SOURCE_DATABASE, SOURCE_SCHEMA, table.name);
             let opened = cx.unless_cancelled(source.open(&from, None)).await?;
             let rows = opened.count(&Predicate::All).await?;
@@ -139,7 +139,7 @@ async fn snowflake(folder: &Path) -> Result<Double> {
         .account(ACCOUNT)
         .warehouse(WAREHOUSE)
         .user(User::key_pair(USER, PUBLIC_KEY));
-    for table in TABLES {
+    for table in &TABLES {
         let path = folder.join(format!("{}.parquet", table.name));
         write(&path, table.parquet)?;
         let name = format!("{SOURCE_DATABASE}.{SOURCE_SCHEMA}.{}", quoted(table.name));

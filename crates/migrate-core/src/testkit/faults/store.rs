@@ -84,6 +84,14 @@ impl PlanStore for Faulty<dyn StatusStore> {
         self.faults.around("left_aside", None, self.inner.left_aside(target, entry)).await
     }
 
+    async fn give_up_chunks(&self, left: &LeftAside) -> Result<()> {
+        self.faults.around("give_up_chunks", None, self.inner.give_up_chunks(left)).await
+    }
+
+    fn return_fence(&self, left: &LeftAside, entry: Option<TableId>) -> Option<Arc<dyn Fence>> {
+        self.inner.return_fence(left, entry)
+    }
+
     async fn brought_back(&self, left: &LeftAside) -> Result<()> {
         self.faults.around("brought_back", None, self.inner.brought_back(left)).await
     }

@@ -3,9 +3,9 @@
 use arrow::array::{
     Array, ArrayRef, AsArray, BinaryArray, BooleanArray, Date32Array, Decimal128Array,
     FixedSizeBinaryArray, Float32Array, Float64Array, GenericByteArray, Int16Array, Int32Array,
-    Int64Array, StringArray, StructArray, Time64NanosecondArray, TimestampMicrosecondArray,
+    Int64Array, StringArray, Time64NanosecondArray, TimestampMicrosecondArray,
 };
-use arrow::buffer::Buffer;
+use arrow::buffer::{Buffer, NullBuffer};
 use arrow::datatypes::{
     ByteArrayType, DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int16Type,
     Int32Type, Int64Type, Time64NanosecondType, TimeUnit, TimestampMicrosecondType,
@@ -13,25 +13,30 @@ use arrow::datatypes::{
 use migrate_core::{Error, ErrorKind, Result, arrow};
 use uuid::Uuid;
 
-use super::super::pg_type::NumericLimits;
 use super::codec::Codec;
 use super::convert::Writer;
 use super::fraction::FractionRules;
 use super::json::JsonRules;
 use super::misfit::Misfit;
+use super::numeric::{self, NumericFit};
 use super::rows::{EncodedRows, LARGE_CELL_BYTES};
+use super::time;
 use super::wire::{self, TextRules, fixed, variable};
-use super::{numeric, time};
 
 /// A codec together with the array it reads.
-pub(super) enum BoundColumn<'a> {
+pub(super) struct BoundColumn<'a> {
+    nulls: Option<&'a NullBuffer>,
+    cells: Cells<'a>,
+}
+
+enum Cells<'a> {
     Bool(&'a BooleanArray),
     Int(Integers<'a>, IntegerWidth),
-    Numeric(Integers<'a>, u8, Option<NumericLimits>),
+    Numeric(Integers<'a>, u8, NumericFit),
     Float4(&'a Float32Array),
     Float8(&'a Float64Array),
     Float8FromFloat4(&'a Float32Array),
-    Text(&'a StringArray, TextRules),
+    Text(Texts<'a>, TextRules),
     Json(&'a StringArray, JsonRules),
     UuidText(&'a StringArray),
     UuidBytes(&'a FixedSizeBinaryArray),
@@ -40,7 +45,7 @@ pub(super) enum BoundColumn<'a> {
     Time(&'a Time64NanosecondArray, FractionRules),
     Timestamp(&'a TimestampMicrosecondArray, FractionRules),
     TimestampParts(TimeParts<'a>, FractionRules),
-    Converted(&'a ArrayRef, Writer<'a>),
+    Converted(Writer<'a>),
 }
 
 /// Exact numbers of any Arrow width, with the scale that decimals carry.
@@ -72,10 +77,28 @@ impl IntegerWidth {
     }
 }
 
+/// Texts, all of which are searched at once for what few of them have.
+#[derive(Debug, Clone, Copy)]
+struct Texts<'a> {
+    array: &'a StringArray,
+    has_nul: bool,
+}
+
+impl<'a> Texts<'a> {
+    fn of(array: &'a StringArray) -> Self {
+        let ends = array.value_offsets().first().zip(array.value_offsets().last());
+        let bounds = ends.and_then(|(first, last)| {
+            Some(usize::try_from(*first).ok()?..usize::try_from(*last).ok()?)
+        });
+        let bytes = bounds.and_then(|bounds| array.value_data().get(bounds));
+        let has_nul = bytes.is_none_or(|bytes| memchr::memchr(0, bytes).is_some());
+        Self { array, has_nul }
+    }
+}
+
 /// A timestamp in two arrays.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct TimeParts<'a> {
-    parent: &'a StructArray,
     epoch: &'a Int64Array,
     fraction: &'a Int32Array,
     offset: Option<&'a Int32Array>,
@@ -85,45 +108,42 @@ pub(super) struct TimeParts<'a> {
 impl Codec {
     /// Binds the codec to a batch's array.
     pub(super) fn bind<'a>(&'a self, array: &'a ArrayRef) -> Result<BoundColumn<'a>> {
-        let bound = match (self, array.data_type()) {
-            (Self::Bool, DataType::Boolean) => BoundColumn::Bool(array.as_boolean()),
-            (Self::Int(width), _) => BoundColumn::Int(Integers::of(array)?, *width),
+        let cells = match (self, array.data_type()) {
+            (Self::Bool, DataType::Boolean) => Cells::Bool(array.as_boolean()),
+            (Self::Int(width), _) => Cells::Int(Integers::of(array)?, *width),
             (Self::Numeric { limits }, _) => {
                 let integers = Integers::of(array)?;
-                BoundColumn::Numeric(integers, integers.scale(), *limits)
+                let fit = NumericFit::new(integers.scale(), *limits);
+                Cells::Numeric(integers, integers.scale(), fit)
             }
-            (Self::Float4, DataType::Float32) => {
-                BoundColumn::Float4(array.as_primitive::<Float32Type>())
-            }
-            (Self::Float8, DataType::Float64) => {
-                BoundColumn::Float8(array.as_primitive::<Float64Type>())
-            }
+            (Self::Float4, DataType::Float32) => Cells::Float4(array.as_primitive::<Float32Type>()),
+            (Self::Float8, DataType::Float64) => Cells::Float8(array.as_primitive::<Float64Type>()),
             (Self::Float8, DataType::Float32) => {
-                BoundColumn::Float8FromFloat4(array.as_primitive::<Float32Type>())
+                Cells::Float8FromFloat4(array.as_primitive::<Float32Type>())
             }
-            (Self::Text(rules), DataType::Utf8) => BoundColumn::Text(array.as_string(), *rules),
-            (Self::Json(rules), DataType::Utf8) => BoundColumn::Json(array.as_string(), *rules),
-            (Self::Uuid, DataType::Utf8) => BoundColumn::UuidText(array.as_string()),
+            (Self::Text(rules), DataType::Utf8) => {
+                Cells::Text(Texts::of(array.as_string()), *rules)
+            }
+            (Self::Json(rules), DataType::Utf8) => Cells::Json(array.as_string(), *rules),
+            (Self::Uuid, DataType::Utf8) => Cells::UuidText(array.as_string()),
             (Self::Uuid, DataType::FixedSizeBinary(16)) => {
-                BoundColumn::UuidBytes(array.as_fixed_size_binary())
+                Cells::UuidBytes(array.as_fixed_size_binary())
             }
-            (Self::Bytea, DataType::Binary) => BoundColumn::Bytea(array.as_binary()),
-            (Self::Date, DataType::Date32) => BoundColumn::Date(array.as_primitive::<Date32Type>()),
+            (Self::Bytea, DataType::Binary) => Cells::Bytea(array.as_binary()),
+            (Self::Date, DataType::Date32) => Cells::Date(array.as_primitive::<Date32Type>()),
             (Self::Time(rules), DataType::Time64(TimeUnit::Nanosecond)) => {
-                BoundColumn::Time(array.as_primitive::<Time64NanosecondType>(), *rules)
+                Cells::Time(array.as_primitive::<Time64NanosecondType>(), *rules)
             }
             (Self::Timestamp(rules), DataType::Timestamp(TimeUnit::Microsecond, _)) => {
-                BoundColumn::Timestamp(array.as_primitive::<TimestampMicrosecondType>(), *rules)
+                Cells::Timestamp(array.as_primitive::<TimestampMicrosecondType>(), *rules)
             }
             (Self::Timestamp(rules), DataType::Struct(_)) => {
-                BoundColumn::TimestampParts(TimeParts::of(array)?, *rules)
+                Cells::TimestampParts(TimeParts::of(array)?, *rules)
             }
-            (Self::Converted(conversion), _) => {
-                BoundColumn::Converted(array, conversion.bind(array)?)
-            }
+            (Self::Converted(conversion), _) => Cells::Converted(conversion.bind(array)?),
             _ => return Err(unplanned(array)),
         };
-        Ok(bound)
+        Ok(BoundColumn { nulls: array.nulls(), cells })
     }
 }
 
@@ -154,15 +174,6 @@ impl<'a> Integers<'a> {
         match self {
             Self::Decimal(_, scale) => scale,
             _ => 0,
-        }
-    }
-
-    fn is_null(self, row: usize) -> bool {
-        match self {
-            Self::I16(array) => array.is_null(row),
-            Self::I32(array) => array.is_null(row),
-            Self::I64(array) => array.is_null(row),
-            Self::Decimal(array, _) => array.is_null(row),
         }
     }
 
@@ -207,7 +218,7 @@ impl<'a> TimeParts<'a> {
             return Err(unplanned(array));
         };
         let is_instant = parent.column_names().first().is_some_and(|name| *name == "epoch_utc");
-        Ok(Self { parent, epoch, fraction, offset, is_instant })
+        Ok(Self { epoch, fraction, offset, is_instant })
     }
 
     /// Seconds since 1970, rounded down, and nanoseconds after them.
@@ -232,77 +243,60 @@ impl BoundColumn<'_> {
     #[inline]
     pub(super) fn write(&self, row: usize, rows: &mut EncodedRows) -> Result<(), Misfit> {
         let out = &mut rows.copied;
-        if self.is_null(row) {
+        if self.nulls.is_some_and(|nulls| nulls.is_null(row)) {
             out.extend_from_slice(&NULL);
             return Ok(());
         }
-        match self {
-            Self::Bool(array) => fixed(out, [u8::from(array.value(row))]),
-            Self::Int(integers, width) => width.write(integers.whole(row)?, out)?,
-            Self::Numeric(integers, scale, limits) => {
+        match &self.cells {
+            Cells::Bool(array) => fixed(out, [u8::from(array.value(row))]),
+            Cells::Int(integers, width) => width.write(integers.whole(row)?, out)?,
+            Cells::Numeric(integers, scale, fit) => {
                 let unscaled = integers.unscaled(row);
-                if let Some(limits) = limits {
-                    check_digits(unscaled, *scale, *limits)?;
-                }
+                fit.check(unscaled)?;
                 numeric::write(unscaled, *scale, out);
             }
-            Self::Float4(array) => fixed(out, array.value(row).to_be_bytes()),
-            Self::Float8(array) => fixed(out, array.value(row).to_be_bytes()),
-            Self::Float8FromFloat4(array) => fixed(out, f64::from(array.value(row)).to_be_bytes()),
-            Self::Text(array, rules) => match array.value(row) {
+            Cells::Float4(array) => fixed(out, array.value(row).to_be_bytes()),
+            Cells::Float8(array) => fixed(out, array.value(row).to_be_bytes()),
+            Cells::Float8FromFloat4(array) => fixed(out, f64::from(array.value(row)).to_be_bytes()),
+            Cells::Text(texts, rules) => match texts.array.value(row) {
+                value if value.len() < LARGE_CELL_BYTES && !texts.has_nul => {
+                    rules.check_form(value)?;
+                    variable(out, value.as_bytes())?;
+                }
                 value if value.len() < LARGE_CELL_BYTES => wire::text(out, value, *rules)?,
-                large => wire::large(rows, &[], rules.clean(large)?, lent(array, row))?,
+                large => wire::large(rows, &[], rules.clean(large)?, lent(texts.array, row))?,
             },
-            Self::Json(array, rules) => match array.value(row) {
+            Cells::Json(array, rules) => match array.value(row) {
                 value if value.len() < LARGE_CELL_BYTES => rules.write(value, out)?,
                 large => {
                     let clean = rules.checked(large)?;
                     wire::large(rows, rules.version(), clean, lent(array, row))?;
                 }
             },
-            Self::UuidText(array) => {
+            Cells::UuidText(array) => {
                 let uuid = Uuid::try_parse(array.value(row)).map_err(|_text| Misfit::NotUuid)?;
                 fixed(out, *uuid.as_bytes());
             }
-            Self::UuidBytes(array) => variable(out, array.value(row))?,
-            Self::Bytea(array) => match array.value(row) {
+            Cells::UuidBytes(array) => variable(out, array.value(row))?,
+            Cells::Bytea(array) => match array.value(row) {
                 value if value.len() < LARGE_CELL_BYTES => variable(out, value)?,
                 _ => wire::lend(rows, &[], lent(array, row))?,
             },
-            Self::Date(array) => fixed(out, time::days(array.value(row))?.to_be_bytes()),
-            Self::Time(array, rules) => {
+            Cells::Date(array) => fixed(out, time::days(array.value(row))?.to_be_bytes()),
+            Cells::Time(array, rules) => {
                 fixed(out, rules.nanos(array.value(row))?.to_be_bytes());
             }
-            Self::Timestamp(array, rules) => {
+            Cells::Timestamp(array, rules) => {
                 let micros = rules.micros(array.value(row), 0)?;
                 fixed(out, time::micros(micros)?.to_be_bytes());
             }
-            Self::TimestampParts(parts, rules) => {
+            Cells::TimestampParts(parts, rules) => {
                 let (seconds, nanos) = parts.value(row);
                 fixed(out, time::micros(rules.parts(seconds, nanos)?)?.to_be_bytes());
             }
-            Self::Converted(_, write) => write(row, out)?,
+            Cells::Converted(write) => write(row, out)?,
         }
         Ok(())
-    }
-
-    fn is_null(&self, row: usize) -> bool {
-        match self {
-            Self::Bool(array) => array.is_null(row),
-            Self::Int(integers, _) | Self::Numeric(integers, ..) => integers.is_null(row),
-            Self::Float4(array) | Self::Float8FromFloat4(array) => array.is_null(row),
-            Self::Float8(array) => array.is_null(row),
-            Self::Text(array, _) | Self::Json(array, _) | Self::UuidText(array) => {
-                array.is_null(row)
-            }
-            Self::UuidBytes(array) => array.is_null(row),
-            Self::Bytea(array) => array.is_null(row),
-            Self::Date(array) => array.is_null(row),
-            Self::Time(array, _) => array.is_null(row),
-            Self::Timestamp(array, _) => array.is_null(row),
-            Self::TimestampParts(parts, _) => parts.parent.is_null(row),
-            Self::Converted(array, _) => array.is_null(row),
-        }
     }
 }
 
@@ -315,29 +309,4 @@ fn lent<T: ByteArrayType<Offset = i32>>(array: &GenericByteArray<T>, row: usize)
 
 fn narrow<T: TryFrom<i64>>(value: i64) -> Result<T, Misfit> {
     T::try_from(value).map_err(|_wide| Misfit::OutOfRange)
-}
-
-/// `numeric(p,s)` would round to its scale without a word.
-fn check_digits(unscaled: i128, scale: u8, limits: NumericLimits) -> Result<(), Misfit> {
-    let misfit = Misfit::MoreDigits(limits);
-    let surplus = i32::from(scale) - limits.scale;
-    let value = match u32::try_from(surplus) {
-        Ok(surplus) if surplus > 0 => {
-            let one = 10i128.checked_pow(surplus).ok_or(misfit)?;
-            if unscaled % one != 0 {
-                return Err(misfit);
-            }
-            unscaled / one
-        }
-        _ => unscaled,
-    };
-    // Digits that `value` may have so that the whole part keeps within precision - scale.
-    let most_digits = limits.precision - (-surplus).max(0);
-    let too_many = match u32::try_from(most_digits) {
-        Ok(digits) => {
-            10i128.checked_pow(digits).is_some_and(|one| value.unsigned_abs() >= one.unsigned_abs())
-        }
-        Err(_negative) => value != 0,
-    };
-    if too_many { Err(misfit) } else { Ok(()) }
 }

@@ -1,49 +1,81 @@
 //! `numeric` on the wire: groups of four decimal digits, straight from a 128-bit integer.
 
+use super::super::pg_type::NumericLimits;
+use super::misfit::Misfit;
+
 /// Decimal digits per group.
 const GROUP: u32 = 4;
 const BASE: u64 = 10_000;
+const TWO: u64 = BASE * BASE;
 const NEGATIVE: u16 = 0x4000;
 
 /// Appends length and body of one value, `unscaled / 10^scale`.
 ///
 /// The body is: number of groups, weight of the first (as a power of 10,000), sign, digits after
 /// the point to show, and the groups (`numeric_send` in the server's sources).
+#[expect(clippy::cast_possible_truncation, reason = "at most 12 groups, scale <= 38")]
 pub(super) fn write(unscaled: i128, scale: u8, out: &mut Vec<u8>) {
-    let mut groups = Groups::new();
-    let magnitude = unscaled.unsigned_abs();
     let scale = u32::from(scale);
-    match (u64::try_from(magnitude), 10u64.checked_pow(scale)) {
-        // Nearly every value there is; division of 64-bit numbers is several times faster.
-        (Ok(magnitude), Some(one)) => {
-            groups.fraction(u128::from(magnitude % one), scale);
-            groups.whole_small(magnitude / one);
-        }
-        _ => {
-            // 10^38 fits 128 bits, and Arrow's scale is at most 38.
-            let one = 10u128.pow(scale.min(38));
-            groups.fraction(magnitude % one, scale);
-            groups.whole(magnitude / one);
-        }
-    }
-    let (digits, weight) = groups.trimmed();
+    let groups = Groups::of(unscaled.unsigned_abs(), scale);
+    let used_bytes = groups.used_bytes();
+    let fraction_groups = scale.div_ceil(GROUP) as i16;
+    let weight = if used_bytes == 0 { 0 } else { groups.count as i16 - 1 - fraction_groups };
     let sign: u16 = if unscaled < 0 { NEGATIVE } else { 0 };
-    // At most 20 groups: the counts fit 16 bits.
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "at most 20 groups of 2 bytes, scale <= 38"
-    )]
-    let (count, length) = (digits.len() as u16, 8 + 2 * digits.len() as u32);
-    #[expect(clippy::cast_possible_truncation, reason = "scale <= 38")]
-    let display_scale = scale as u16;
-    let [l0, l1, l2, l3] = length.to_be_bytes();
-    let [c0, c1] = count.to_be_bytes();
+    let [.., l0, l1] = (8 + used_bytes as u32).to_be_bytes();
+    let [c0, c1] = ((used_bytes / 2) as u16).to_be_bytes();
     let [w0, w1] = weight.to_be_bytes();
     let [s0, s1] = sign.to_be_bytes();
-    let [d0, d1] = display_scale.to_be_bytes();
-    out.extend_from_slice(&[l0, l1, l2, l3, c0, c1, w0, w1, s0, s1, d0, d1]);
-    for digit in digits {
-        out.extend_from_slice(&digit.to_be_bytes());
+    let [d0, d1] = (scale as u16).to_be_bytes();
+    out.extend_from_slice(&[0, 0, l0, l1, c0, c1, w0, w1, s0, s1, d0, d1]);
+    // A copy of a known length is several times faster than one of few bytes of any length.
+    out.extend_from_slice(&groups.first.to_be_bytes());
+    let mut copied_bytes = 16;
+    if used_bytes > copied_bytes {
+        out.extend_from_slice(&groups.second.to_be_bytes());
+        copied_bytes += 16;
+    }
+    out.truncate(out.len() + used_bytes - copied_bytes);
+}
+
+/// What `numeric(p,s)` holds of integers of one scale. The server would round to its scale without a
+/// word.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct NumericFit {
+    /// Ends in digits beyond the scale of the column, which have to be zero.
+    surplus: Option<i128>,
+    /// The first magnitude that is too large, counted in units of the column.
+    bound: u128,
+    misfit: Misfit,
+}
+
+impl NumericFit {
+    pub(super) fn new(scale: u8, limits: Option<NumericLimits>) -> Self {
+        let Some(limits) = limits else {
+            return Self { surplus: None, bound: u128::MAX, misfit: Misfit::OutOfRange };
+        };
+        let surplus = i32::from(scale) - limits.scale;
+        let divisor = u32::try_from(surplus).ok().filter(|surplus| *surplus > 0);
+        // Digits that a value may have so that the whole part keeps within precision - scale.
+        let most_digits = limits.precision - (-surplus).max(0);
+        let bound = match u32::try_from(most_digits) {
+            Ok(digits) => 10u128.checked_pow(digits).unwrap_or(u128::MAX),
+            Err(_negative) => 1,
+        };
+        Self {
+            // What exceeds 128 bits divides nothing but zero.
+            surplus: divisor.map(|digits| 10i128.checked_pow(digits).unwrap_or(i128::MAX)),
+            bound,
+            misfit: Misfit::MoreDigits(limits),
+        }
+    }
+
+    pub(super) fn check(&self, unscaled: i128) -> Result<(), Misfit> {
+        let value = match self.surplus {
+            None => unscaled,
+            Some(one) if unscaled % one == 0 => unscaled / one,
+            Some(_) => return Err(self.misfit),
+        };
+        if value.unsigned_abs() < self.bound { Ok(()) } else { Err(self.misfit) }
     }
 }
 
@@ -105,76 +137,89 @@ pub(super) fn write_special(value: f64, out: &mut Vec<u8>) {
     out.extend_from_slice(&[0, 0, 0, 8, 0, 0, 0, 0, s0, s1, 0, 0]);
 }
 
-/// Groups around the decimal point: 38 digits make at most 10 on either side.
+/// Groups of digits as the wire has them, pushed from the right to the left. They stay in registers: small
+/// pieces that are written to memory and read back as a whole make the processor wait.
 struct Groups {
-    slots: [u16; 20],
-    /// First used slot; the whole part ends before slot 10.
-    start: usize,
-    end: usize,
+    /// The first eight groups, from the most significant bits on.
+    first: u128,
+    /// What comes after them.
+    second: u128,
+    count: usize,
+    /// Groups of zeros at the right end.
+    zeros: usize,
 }
 
-const POINT: usize = 10;
-
 impl Groups {
-    fn new() -> Self {
-        Self { slots: [0; 20], start: POINT, end: POINT }
+    /// A group does not straddle the point: the last one is filled up with zeros on the right.
+    fn of(magnitude: u128, scale: u32) -> Self {
+        let mut groups = Self { first: 0, second: 0, count: 0, zeros: 0 };
+        let (filled, fill) = match scale % GROUP {
+            0 => (BASE, 1),
+            1 => (10, 1_000),
+            2 => (100, 100),
+            _ => (1_000, 10),
+        };
+        match u64::try_from(magnitude) {
+            // Nearly every value there is; division of 64-bit numbers is several times faster.
+            Ok(magnitude) => {
+                groups.push(magnitude % filled * fill);
+                groups.push_all(magnitude / filled);
+            }
+            Err(_wide) => {
+                let filled = u128::from(filled);
+                groups.push(low(magnitude % filled) * fill);
+                groups.push_wide(magnitude / filled);
+            }
+        }
+        groups
     }
 
-    fn whole_small(&mut self, mut value: u64) {
+    fn push_wide(&mut self, mut value: u128) {
+        /// Four groups, which fit 64 bits.
+        const FOUR: u128 = 10u128.pow(16);
+        while value > u128::from(u64::MAX) {
+            let four = low(value % FOUR);
+            self.push_two(four % TWO);
+            self.push_two(four / TWO);
+            value /= FOUR;
+        }
+        self.push_all(low(value));
+    }
+
+    fn push_all(&mut self, mut value: u64) {
+        while value >= TWO {
+            self.push_two(value % TWO);
+            value /= TWO;
+        }
         while value > 0 {
-            self.push_front(value % BASE);
+            self.push(value % BASE);
             value /= BASE;
         }
     }
 
-    fn whole(&mut self, mut value: u128) {
-        while value > u128::from(u64::MAX) {
-            let group = value % u128::from(BASE);
-            self.push_front(u64::try_from(group).unwrap_or_default());
-            value /= u128::from(BASE);
-        }
-        self.whole_small(u64::try_from(value).unwrap_or_default());
+    fn push_two(&mut self, two: u64) {
+        self.push(two % BASE);
+        self.push(two / BASE);
     }
 
-    fn push_front(&mut self, group: u64) {
-        self.start -= 1;
-        if let Some(slot) = self.slots.get_mut(self.start) {
-            *slot = u16::try_from(group).unwrap_or_default();
-        }
+    #[inline]
+    fn push(&mut self, group: u64) {
+        self.zeros += usize::from(group == 0 && self.zeros == self.count);
+        self.count += 1;
+        self.second = self.second >> 16 | self.first << 112;
+        self.first = self.first >> 16 | u128::from(group) << 112;
     }
 
-    /// `value` has `scale` digits; the last group is filled up with zeros on the right.
-    fn fraction(&mut self, mut value: u128, scale: u32) {
-        let mut digits_left = scale;
-        while digits_left > 0 && value > 0 {
-            let (group, rest) = if digits_left >= GROUP {
-                let one = 10u128.pow(digits_left - GROUP);
-                (value / one, value % one)
-            } else {
-                (value * 10u128.pow(GROUP - digits_left), 0)
-            };
-            if let Some(slot) = self.slots.get_mut(self.end) {
-                *slot = u16::try_from(group).unwrap_or_default();
-            }
-            self.end += 1;
-            value = rest;
-            digits_left = digits_left.saturating_sub(GROUP);
-        }
+    /// Bytes of the groups before the zeros at the right end.
+    fn used_bytes(&self) -> usize {
+        2 * (self.count - self.zeros)
     }
+}
 
-    /// The groups without zero groups at either end, and the weight of the first one.
-    fn trimmed(&self) -> (&[u16], i16) {
-        let used = self.slots.get(self.start..self.end).unwrap_or_default();
-        let leading = used.iter().take_while(|group| **group == 0).count();
-        let trailing = used.iter().rev().take_while(|group| **group == 0).count();
-        let digits = used.get(leading..used.len().saturating_sub(trailing)).unwrap_or_default();
-        if digits.is_empty() {
-            return (&[], 0);
-        }
-        let first = i16::try_from(self.start + leading).unwrap_or_default();
-        let weight = i16::try_from(POINT).unwrap_or_default() - 1 - first;
-        (digits, weight)
-    }
+/// The lower half.
+#[expect(clippy::cast_possible_truncation, reason = "the upper half is zero")]
+const fn low(value: u128) -> u64 {
+    value as u64
 }
 
 #[cfg(test)]

@@ -8,12 +8,26 @@ use migrate_core::arrow::buffer::Buffer;
 use super::misfit::Misfit;
 use super::rows::EncodedRows;
 
+/// Bytes of the longest type of fixed length.
+const MOST_FIXED: usize = 16;
+
+#[inline]
 pub(super) fn fixed<const N: usize>(out: &mut Vec<u8>, value: [u8; N]) {
-    #[expect(clippy::cast_possible_truncation, reason = "fixed types have at most 16 bytes")]
-    out.extend_from_slice(&(N as u32).to_be_bytes());
-    out.extend_from_slice(&value);
+    const { assert!(N <= MOST_FIXED, "a longer type") };
+    // Both at once: a buffer that may have to grow is asked once.
+    let mut field = [0; 4 + MOST_FIXED];
+    if let Some((length, rest)) = field.split_first_chunk_mut::<4>()
+        && let Some(place) = rest.first_chunk_mut::<N>()
+    {
+        #[expect(clippy::cast_possible_truncation, reason = "fixed types have at most 16 bytes")]
+        let bytes = N as u32;
+        *length = bytes.to_be_bytes();
+        *place = value;
+    }
+    out.extend_from_slice(field.get(..4 + N).unwrap_or_default());
 }
 
+#[inline]
 pub(super) fn variable(out: &mut Vec<u8>, value: &[u8]) -> Result<(), Misfit> {
     out.extend_from_slice(&length(value.len())?);
     out.extend_from_slice(value);
@@ -88,6 +102,13 @@ impl TextRules {
     /// The text as the column takes it.
     pub(super) fn clean(self, value: &str) -> Result<Cow<'_, str>, Misfit> {
         let value = without_nul(value, self.nul)?;
+        self.check_form(&value)?;
+        Ok(value)
+    }
+
+    /// What the column would change of a text without U+0000.
+    #[inline]
+    pub(super) fn check_form(self, value: &str) -> Result<(), Misfit> {
         // The server would cut surplus blanks without a word, so the limit is tested here.
         if let Some(most) = self.max_chars
             && value.len() > most
@@ -98,7 +119,7 @@ impl TextRules {
         if self.is_padded && value.ends_with(' ') {
             return Err(Misfit::BlankAtEnd);
         }
-        Ok(value)
+        Ok(())
     }
 }
 
