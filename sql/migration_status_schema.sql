@@ -325,4 +325,13 @@ where i.kind = 'chunk';
 
 insert into migration_status.schema_migrations (version, description, success, checksum, execution_time)
 values (3, 'overruns', true, '\x5A8652CC9C0BC27227E45577FDC5F6129488188E925AE106B1A2F8386312519BDAD63BEE8A29022F35E177ECB3D32508', 0);
+-- A run is at work while it plans or rests between two leases, too.
+
+alter table migration_status.migration_runs
+    add alive_until timestamptz;
+comment on column migration_status.migration_runs.alive_until is
+    'Until when the processes of the run count as at work; they put it off for as long as they live.';
+
+insert into migration_status.schema_migrations (version, description, success, checksum, execution_time)
+values (4, 'alive_until', true, '\xDC0C15A2F182F442AAD8B71D76DC731F721B04BED4FB6DA574A74BF21402BCF06BA7C31B1ECB3875F25F2AC2E4F86391', 0);
 commit;

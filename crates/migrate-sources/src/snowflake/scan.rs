@@ -111,7 +111,7 @@ impl Scan {
             let decoding = tokio::task::spawn_blocking(move || {
                 hand_on(part, &layout, limits, (Arc::new(room), bytes), &rows)
             });
-            let (decoded, fetched) = futures::join!(decoding, self.next_ahead());
+            let (decoded, fetched) = futures::future::join(decoding, self.next_ahead()).await;
             let text_bytes = decoded.unwrap_or_else(|cause| {
                 Err(Error::new(ErrorKind::Internal, "Decoding a result broke off")
                     .with_source(cause))
