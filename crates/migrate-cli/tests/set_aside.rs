@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value as Json, json};
 use snowflake_double::{Double, RequestKind};
 
-use crate::support::{World, ended, orders, orders_in_chunks, signal};
+use crate::support::{World, ended, orders, orders_in_chunks, signal, until_said};
 
 /// Everything that can be set aside, and things that look like it and must stay.
 const TARGET: &str = "\
@@ -248,6 +248,23 @@ async fn a_run_begins_before_something_comes_back_or_after_it() {
     assert_eq!(child.wait().await.expect("ends").code(), Some(0));
     assert_eq!(world.schema().await, before);
     assert_eq!(world.count("orders").await, ROWS);
+}
+
+#[tokio::test]
+async fn a_statement_that_outlives_its_client_is_waited_for_by_name() {
+    let world = world(&tables(|_| {})).await;
+    let before = world.schema().await;
+    dead_run(&world).await;
+    let writer = world.hold("begin; lock table orders in row exclusive mode").await;
+    let waits = "exists (select from pg_stat_activity where datname = current_database() \
+                     and wait_event_type = 'Lock' and query like '%brings back%')";
+    let mut first = world.until_with(world.start(&["repair"]), waits).await;
+    first.kill().await.expect("kill -9");
+    let mut second = world.start(&["repair"]);
+    until_said(&mut second, "though its client has gone").await;
+    drop(writer);
+    assert_eq!(second.wait().await.expect("ends").code(), Some(0));
+    assert_eq!(world.schema().await, before);
 }
 
 #[tokio::test]

@@ -88,6 +88,9 @@ impl Reader {
             ';' => Err(refused("contains a `;` outside quotes")),
             // No operator there; some readers of its SQL take it for the start of a comment.
             '#' if is_snowflake => Err(refused("contains a `#` outside quotes")),
+            // Nothing there; some readers take it for the quote of a name, as in other systems.
+            '`' if is_snowflake => Err(refused("contains a backtick outside quotes")
+                .with_hint("write names in double quotes, or without any")),
             // Some systems take them for space, some for letters.
             c if c == '\0' || !c.is_ascii() => {
                 let name = format!("contains the character U+{:04X} outside quotes", u32::from(c));
@@ -291,7 +294,7 @@ mod tests {
 
     #[test]
     fn what_could_widen_a_chunk_is_refused() {
-        let cases: [(&[Dialect], &str); 37] = [
+        let cases: [(&[Dialect], &str); 38] = [
             (&BOTH, "1=1) OR (1=1"),
             (&BOTH, "a = (1"),
             (&BOTH, "a = 'open"),
@@ -320,6 +323,7 @@ mod tests {
             // Space for some, letters for others.
             (&BOTH, "x = \u{a0}$$ ' $$ ) or (1=1 -- '"),
             (&SNOWFLAKE, "a = 1 # (\n) or (1=1 # )"),
+            (&SNOWFLAKE, "a`'` (b # '"),
             (&SNOWFLAKE, "/* /* */ ) */"),
             (&SNOWFLAKE, "/* /* */ x = ' */ ) or (1=1 -- '"),
             // Where escapes begin and end.

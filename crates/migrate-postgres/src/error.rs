@@ -22,9 +22,10 @@ pub fn classify(message: &'static str, cause: sqlx::Error) -> Error {
     let sentence = about_data(&state, routine);
     let error = Error::new(code, message).with("sqlstate", state).with_hint(hint);
     let error = with_names(error, database);
+    // The driver would add the line of the server's own source.
     match sentence {
         Some(sentence) => error.with_source(sentence),
-        None => error.with_source(cause),
+        None => error.with_source(database.message().to_owned()),
     }
 }
 

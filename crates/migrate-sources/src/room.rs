@@ -34,7 +34,8 @@ impl Room {
             Ok(Either::Left((reservation, _))) => Ok(Some(Self(Some(reservation)))),
             Ok(Either::Right(_)) => Ok(None),
             Err(_elapsed) => {
-                let text = "Other chunks held all memory for five minutes";
+                let minutes = PATIENCE.as_secs() / 60;
+                let text = format!("Other chunks held all memory for {minutes} minutes");
                 Err(Error::new(ErrorKind::ResourceExhausted, text)
                     .with("bytes wanted", bytes)
                     .with_hint("raise `memory_budget`, or lower `parallel_threads`"))

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use migrate_core::{
-    Error, Existing, Fence, LEASE_LOST_SQLSTATE, RestoreStep, Result, RunContext, SetAside,
+    Error, Event, Existing, Fence, LEASE_LOST_SQLSTATE, RestoreStep, Result, RunContext, SetAside,
     SqlStatement, TableRef,
 };
 use migrate_postgres::{Database, classify, execute_together, sqlstate, sqlx};
@@ -48,7 +48,7 @@ pub(super) async fn restore(
     // Not ended when the run is cancelled: the server goes on with an index that took an hour, and
     // whoever comes next waits for it.
     let at_work = AtWork { database, pid: session.pid(), table: &object.table, cx: Some(cx) };
-    at_work.naming_blockers(bring_back(&mut session, object, fence)).await?;
+    at_work.naming_blockers(bring_back(&mut session, object, fence, cx)).await?;
     session.give_back();
     Ok(())
 }
@@ -57,6 +57,7 @@ async fn bring_back(
     session: &mut PgConnection,
     object: &SetAside,
     fence: Option<&dyn Fence>,
+    cx: &RunContext,
 ) -> Result<()> {
     let label = label(object);
     let failed = |cause: sqlx::Error| {
@@ -68,7 +69,7 @@ async fn bring_back(
     sqlx::query(TABLESPACE).execute(&mut *session).await.map_err(failed)?;
     for step in &object.restore {
         let exists = || exists(&object.table, step.unless.as_ref());
-        until_nobody_runs(&mut *session, &label).await.map_err(failed)?;
+        until_nobody_runs(&mut *session, object, cx).await.map_err(failed)?;
         if exists().look(&mut *session).await.map_err(failed)? {
             continue;
         }
@@ -124,18 +125,30 @@ fn label(object: &SetAside) -> String {
 }
 
 /// A client that died has left its statement to the server, which goes on with it.
-async fn until_nobody_runs(connection: &mut PgConnection, label: &str) -> Result<(), sqlx::Error> {
+async fn until_nobody_runs(
+    connection: &mut PgConnection,
+    object: &SetAside,
+    cx: &RunContext,
+) -> Result<(), sqlx::Error> {
+    let mut has_told = false;
     loop {
-        let runs: bool = sqlx::query_scalar(
-            "select exists (select from pg_stat_activity \
+        let runs: Option<i32> = sqlx::query_scalar(
+            "select pid from pg_stat_activity \
              where datname = current_database() and pid <> pg_backend_pid() and state = 'active' \
-               and starts_with(query, $1))",
+               and starts_with(query, $1) limit 1",
         )
-        .bind(label)
-        .fetch_one(&mut *connection)
+        .bind(label(object))
+        .fetch_optional(&mut *connection)
         .await?;
-        if !runs {
-            return Ok(());
+        let Some(pid) = runs else { return Ok(()) };
+        if !has_told {
+            has_told = true;
+            let note = format!(
+                "waits for session {pid}, which still brings back {} though its client has gone; to \
+                 end it: select pg_terminate_backend({pid})",
+                object.what
+            );
+            cx.emit(&Event::Noted { table: object.table.clone(), note });
         }
         tokio::time::sleep(POLL).await;
     }

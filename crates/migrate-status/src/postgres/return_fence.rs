@@ -60,16 +60,15 @@ impl ReturnFence {
         )
     }
 
-    /// Waits for whoever begins a run, and keeps others from it: for `update` one at a time does, for
-    /// `share` all that come back.
-    fn meet(&self, strength: &str) -> String {
+    /// Waits for whoever begins a run, and keeps others from it.
+    fn meet(&self) -> String {
         let tables = self.tables();
         format!(
             "insert into migration_status.migration_targets (target_schema, target_table) \
              {tables} order by 1, 2 on conflict do nothing; \
              perform from migration_status.migration_targets \
              where (target_schema, target_table) in ({tables}) \
-             order by target_schema, target_table for {strength};"
+             order by target_schema, target_table for share;"
         )
     }
 
@@ -100,7 +99,7 @@ fix: run again, which goes on with this chunk' \
              set failed_chunks = t.failed_chunks + g.chunks \
              from (select table_id, count(*)::integer as chunks from given_up group by table_id) g \
              where t.table_id = g.table_id;",
-            meet = self.meet("update"),
+            meet = self.meet(),
             refuse = self.refuse(),
         ))
     }
@@ -132,7 +131,7 @@ impl Fence for ReturnFence {
     }
 
     fn before(&self) -> SqlStatement {
-        block(&format!("{} {}", self.meet("share"), self.refuse()))
+        block(&format!("{} {}", self.meet(), self.refuse()))
     }
 
     fn after(&self) -> SqlStatement {
