@@ -21,7 +21,7 @@ pub fn filter(data: &[u8]) {
         assert!(refused.hint().is_some(), "refused without a next step");
         return;
     }
-    if dialect == Dialect::Postgres && has_comment_in_operator(sql) {
+    if has_comment_in_operator(sql) {
         return;
     }
     // As it is rendered; what follows stands for the rest of the statement.
@@ -44,7 +44,8 @@ pub fn filter(data: &[u8]) {
     assert_eq!(depth, 0, "leaves a bracket open: {sql:?}");
 }
 
-/// PostgreSQL ends an operator where a comment begins; the other tokenizer does not.
+/// An operator ends where a comment begins; the other tokenizer does not know it, and reads
+/// PostgreSQL's operators, such as `||/`, in every dialect.
 fn has_comment_in_operator(sql: &str) -> bool {
     let begins = sql.match_indices("--").chain(sql.match_indices("/*"));
     begins
