@@ -5,6 +5,7 @@ use migrate_core::{Result, Return, RunContext, SetAside, TableId, WriteMode};
 use crate::job::TableJob;
 use crate::migration::Parts;
 use crate::table_plan::Ends;
+use crate::work::shared;
 
 /// What is still away, and whether something has come back.
 #[derive(Debug)]
@@ -25,6 +26,7 @@ pub(crate) async fn left_aside(
     parts: &Parts,
     ends: &Ends,
     entry: Option<TableId>,
+    cx: &RunContext,
 ) -> Result<Left> {
     let goes_without = job.sets_aside && job.mode == WriteMode::Copy;
     let mut left = Left { missing: Vec::new(), is_any_back: false };
@@ -32,8 +34,8 @@ pub(crate) async fn left_aside(
         // A dry run changes nothing.
         let comes_back = entry.is_some() && !goes_without && one.object.returns == Return::Rebuild;
         if comes_back {
-            let fence = parts.status.return_fence(&one, entry);
-            ends.sink.restore(&one.object, fence.as_deref(), &RunContext::new()).await?;
+            let fence = shared(parts.status.return_fence(&one, entry), &ends.sink.capabilities());
+            ends.sink.restore(&one.object, fence.as_deref(), cx).await?;
             parts.status.brought_back(&one).await?;
             left.is_any_back = true;
         } else if left.missing.iter().all(|known| !known.is_same(&one.object)) {

@@ -92,7 +92,7 @@ pub(crate) async fn find_plans(unplanned: Vec<Unplanned<'_>>, cx: &RunContext) -
             async move {
                 let found = match found {
                     Some(found) => found,
-                    None => match cx.unless_cancelled(one.draft(has_own_rows)).await {
+                    None => match cx.unless_cancelled(one.draft(has_own_rows, cx)).await {
                         Ok(draft) => Found::New(Box::new(draft)),
                         Err(error) => one.stored_meanwhile(error, cx).await,
                     },
@@ -149,9 +149,9 @@ impl Unplanned<'_> {
         Ok(stored)
     }
 
-    async fn draft(&self, has_own_rows: bool) -> Result<Draft> {
+    async fn draft(&self, has_own_rows: bool, cx: &RunContext) -> Result<Draft> {
         let entry = (self.missing == Missing::Create).then(|| self.table.id());
-        let draft = plan_table(self.job, self.parts, self.pinned, has_own_rows, entry).await?;
+        let draft = plan_table(self.job, self.parts, self.pinned, has_own_rows, entry, cx).await?;
         check_guarantee(self.parts, &draft, self.shares_target)?;
         Ok(draft)
     }

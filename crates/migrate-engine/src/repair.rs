@@ -9,6 +9,7 @@ use migrate_core::{
 
 use crate::migration::{Ledger, Migration};
 use crate::retry::steadily;
+use crate::work::shared;
 
 /// One thing that was set aside, and whether it is back.
 #[derive(Debug)]
@@ -99,7 +100,8 @@ async fn bring_back(
 
 fn at_work() -> Error {
     Error::new(ErrorKind::Conflict, "A run is at work on the table").with_hint(
-        "let it end: it brings everything back itself; if it has died, run this again in a minute",
+        "let it end: it brings back what it took away; then, or a minute after it has died, run this \
+         again for what is left",
     )
 }
 
@@ -111,12 +113,13 @@ async fn restore(
 ) -> Result<()> {
     cx.unless_cancelled(store.give_up_chunks(left)).await?;
     let table = cx.unless_cancelled(sink.open(&left.target)).await?;
-    let fence = store.return_fence(left, None);
+    let fence = shared(store.return_fence(left, None), &table.capabilities());
     table.restore(&left.object, fence.as_deref(), cx).await.map_err(|error| {
         match error.kind() {
             ErrorKind::LeaseLost => at_work(),
             _ => error,
         }
     })?;
-    cx.unless_cancelled(store.brought_back(left)).await
+    // It is back, whether the repair goes on or not.
+    store.brought_back(left).await
 }

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use futures::future::join;
 use migrate_core::{
     Chunk, ChunkPlan, ColumnMatch, ColumnName, ColumnType, CommitGuarantee, Error, ErrorKind,
-    Fidelity, Guarantee, LoadPlan, PlanFacts, Predicate, Pushdown, Result, Return, RunId,
-    SinkTable, Snapshot, SourceTable, TableDefinition, TableId, TablePlan, TableRef, WriteMode,
-    code,
+    Fidelity, Guarantee, LoadPlan, PlanFacts, Predicate, Pushdown, Result, Return, RunContext,
+    RunId, SinkTable, Snapshot, SourceTable, TableDefinition, TableId, TablePlan, TableRef,
+    WriteMode, code,
 };
 
 use crate::chunk_memory::largest_of;
@@ -187,11 +187,12 @@ pub(crate) async fn plan_table(
     pinned: Option<&Snapshot>,
     has_own_rows: bool,
     entry: Option<TableId>,
+    cx: &RunContext,
 ) -> Result<Draft> {
     let pinned = pinned.filter(|_| job.snapshot != SnapshotPolicy::Off);
     let missing = entry.map_or(Missing::Imagine, |_| Missing::Create);
     let mut ends = open(job, parts, pinned, missing).await?;
-    let left = left_aside(job, parts, &ends, entry).await?;
+    let left = left_aside(job, parts, &ends, entry, cx).await?;
     if left.is_any_back {
         ends = open(job, parts, pinned, missing).await?;
     }

@@ -4,8 +4,8 @@ use std::sync::{Arc, OnceLock};
 
 use migrate_core::{
     Chunk, ChunkId, Claim, CommitGuarantee, CommitRecord, Error, ErrorKind, Event, Failure, Fence,
-    Holder, Lease, LoadPlan, Result, Retry, RunContext, Settled, TablePlan, WorkItem, WorkKind,
-    WorkerId, WriteSummary,
+    Holder, Lease, LoadPlan, Result, Retry, RunContext, Settled, SinkCapabilities, TablePlan,
+    WorkItem, WorkKind, WorkerId, WriteSummary,
 };
 use tokio::time::Instant;
 
@@ -341,10 +341,16 @@ fn shared_record(table: &Table, ends: &Ends, lease: &Lease) -> Option<Arc<dyn Co
 
 /// What holds the sink's own transactions to the lease, where they can see it.
 fn shared_fence(table: &Table, ends: &Ends, lease: &Lease) -> Option<Arc<dyn Fence>> {
-    match ends.sink.capabilities().commit {
-        CommitGuarantee::Transactional(domain) => {
-            table.status.fence(lease).filter(|fence| *fence.domain() == domain)
-        }
+    shared(table.status.fence(lease), &ends.sink.capabilities())
+}
+
+/// A fence, where the sink is in its database.
+pub(crate) fn shared(
+    fence: Option<Arc<dyn Fence>>,
+    sink: &SinkCapabilities,
+) -> Option<Arc<dyn Fence>> {
+    match &sink.commit {
+        CommitGuarantee::Transactional(domain) => fence.filter(|fence| fence.domain() == domain),
         _ => None,
     }
 }

@@ -1,12 +1,12 @@
-//! Bringing back what was set aside: each statement by itself and committed by itself, so that a
-//! client that goes away loses nothing of an index that took an hour. The fence of the lease travels
-//! in the same message, so that a client which comes back late changes nothing.
+//! Bringing back what was set aside: each thing by itself and committed by itself, so that a client
+//! that goes away loses nothing of an index that took an hour. The fence of the lease travels in the
+//! same message, so that a client which comes back late changes nothing.
 
 use std::time::Duration;
 
 use migrate_core::{
-    Error, Event, Existing, Fence, LEASE_LOST_SQLSTATE, RestoreStep, Result, RunContext, SetAside,
-    SqlStatement, TableRef,
+    Error, Event, Existing, Fence, LEASE_LOST_SQLSTATE, RestoreStep, Result, Return, RunContext,
+    SetAside, SqlStatement, TableRef,
 };
 use migrate_postgres::{Database, classify, execute_together, sqlstate, sqlx};
 use sqlx::PgConnection;
@@ -67,23 +67,36 @@ async fn bring_back(
     };
     raise(session, "maintenance_work_mem", MAINTENANCE, Scope::Session).await.map_err(failed)?;
     sqlx::query(TABLESPACE).execute(&mut *session).await.map_err(failed)?;
-    for step in &object.restore {
-        let exists = || exists(&object.table, step.unless.as_ref());
-        until_nobody_runs(&mut *session, object, cx).await.map_err(failed)?;
-        if exists().look(&mut *session).await.map_err(failed)? {
-            continue;
-        }
-        if let Err(cause) = execute_together(&mut *session, &fenced(&label, step, fence)).await {
+    // Between two statements a thing is neither there as it was nor away, and a load that begins then
+    // would take it for changed. Foreign keys are validated by themselves all the same, under a lock
+    // that lets others write.
+    let at_once = match object.returns {
+        Return::Rebuild => object.restore.len().max(1),
+        Return::Relink => 1,
+    };
+    for steps in object.restore.chunks(at_once) {
+        loop {
+            let others =
+                async { until_nobody_runs(&mut *session, object, cx).await.map_err(failed) };
+            cx.unless_cancelled(others).await?;
+            let due = missing(session, object, steps).await.map_err(failed)?;
+            if due.is_empty() {
+                break;
+            }
+            let Err(cause) = execute_together(&mut *session, &fenced(&label, &due, fence)).await
+            else {
+                break;
+            };
             let state = sqlstate(&cause).unwrap_or_default();
             if state == LEASE_LOST_SQLSTATE && fence.is_some() {
                 return Err(lease_lost());
             }
-            if EXISTS_ALREADY.contains(&state.as_str())
-                && exists().look(&mut *session).await.map_err(failed)?
-            {
-                continue;
+            let still_due = async {
+                missing(session, object, steps).await.map(|steps| steps.len()).map_err(failed)
+            };
+            if !EXISTS_ALREADY.contains(&state.as_str()) || still_due.await? >= due.len() {
+                return Err(with_hint(failed(cause), object));
             }
-            return Err(with_hint(failed(cause), object));
         }
     }
     for reset in AS_BEFORE {
@@ -93,7 +106,7 @@ async fn bring_back(
 }
 
 fn with_hint(error: Error, object: &SetAside) -> Error {
-    use migrate_core::{ErrorKind, Return};
+    use migrate_core::ErrorKind;
     let rows = match (error.kind(), object.returns) {
         (ErrorKind::DataInvalid | ErrorKind::Conflict, Return::Relink) => {
             "load or correct the rows that the key misses"
@@ -106,11 +119,26 @@ fn with_hint(error: Error, object: &SetAside) -> Error {
     error.with_hint(format!("{rows}, then run again, or run `migrate repair`"))
 }
 
-/// A statement with what holds it to its lease.
-fn fenced(label: &str, step: &RestoreStep, fence: Option<&dyn Fence>) -> Vec<SqlStatement> {
-    let step = SqlStatement { sql: step.sql.clone(), params: Vec::new() };
+/// Those of the steps whose work is not there yet.
+async fn missing<'a>(
+    connection: &mut PgConnection,
+    object: &SetAside,
+    steps: &'a [RestoreStep],
+) -> Result<Vec<&'a RestoreStep>, sqlx::Error> {
+    let mut missing = Vec::with_capacity(steps.len());
+    for step in steps {
+        if !exists(&object.table, step.unless.as_ref()).look(&mut *connection).await? {
+            missing.push(step);
+        }
+    }
+    Ok(missing)
+}
+
+/// Statements with what holds them to their lease.
+fn fenced(label: &str, steps: &[&RestoreStep], fence: Option<&dyn Fence>) -> Vec<SqlStatement> {
+    let steps = steps.iter().map(|step| SqlStatement { sql: step.sql.clone(), params: Vec::new() });
     let mut all: Vec<SqlStatement> =
-        fence.map(Fence::before).into_iter().chain([step]).chain(fence.map(Fence::after)).collect();
+        fence.map(Fence::before).into_iter().chain(steps).chain(fence.map(Fence::after)).collect();
     if let Some(first) = all.first_mut() {
         first.sql.insert_str(0, label);
     }
@@ -144,8 +172,8 @@ async fn until_nobody_runs(
         if !has_told {
             has_told = true;
             let note = format!(
-                "waits for session {pid}, which still brings back {} though its client has gone; to \
-                 end it: select pg_terminate_backend({pid})",
+                "waits for session {pid}, which brings back {} already (its client may have gone); to end \
+                 it: select pg_terminate_backend({pid})",
                 object.what
             );
             cx.emit(&Event::Noted { table: object.table.clone(), note });

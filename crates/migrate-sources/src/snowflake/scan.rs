@@ -121,7 +121,7 @@ impl Scan {
             if sender.is_closed() {
                 return Ok(());
             }
-            ahead = fetched;
+            ahead = fetched.map(|fetched| self.corrected(fetched));
         }
         if self.must_count && !sender.is_closed() {
             self.execution.verify_count(arrived, &self.cx).await?;
@@ -136,6 +136,15 @@ impl Scan {
             Some(room) => self.fetch(room, bytes).await,
             None => Ok(None),
         }
+    }
+
+    /// The part before has shown how large they are.
+    fn corrected(&self, mut fetched: Result<Option<Fetched>>) -> Result<Option<Fetched>> {
+        if let Ok(Some(Fetched { room, bytes, .. })) = &mut fetched {
+            *bytes = self.largest_part.whole_bytes().max(*bytes);
+            room.correct(*bytes);
+        }
+        fetched
     }
 
     /// The next part before its turn, where there is room for it.

@@ -23,17 +23,19 @@ pub(super) async fn lock_targets(
     tables: &[TableRequest],
 ) -> Result<()> {
     let (schemas, names) = targets(tables);
-    let waited = |cause: sqlx::Error| match sqlstate(&cause).as_deref() {
+    let waited = |cause: sqlx::Error| {
+        match sqlstate(&cause).as_deref() {
         Some("55P03") => Error::new(
             code::TARGET_BUSY,
             "Another process holds a target of this run",
         )
         .with_hint(
-            "it begins a run, or brings back what a dead one set aside, which pg_stat_activity \
-                 shows; run again when it has ended",
+            "it begins a run, or brings back what a dead one set aside; run again when it has ended, \
+             or look: select pid, query from pg_stat_activity where query like '%brings back%'",
         )
         .with_source(cause),
         _ => ledger(cause),
+    }
     };
     sqlx::query(PATIENCE).execute(&mut *connection).await.map_err(ledger)?;
     sqlx::query(
@@ -215,17 +217,16 @@ pub(super) async fn leftovers(
 }
 
 /// What came back, by a repair or because chunks had failed, while chunks were left: the rest of the
-/// load does without it as well.
+/// load does without it as well. Nobody may have noted that it is back, so everything is looked at. When
+/// it was first set aside stays known: something may be away.
 const SET_ASIDE_AGAIN: &str = "\
     update migration_status.migration_work_items i \
-    set status = 'pending', completed_at = null, lease_token = null, lease_until = null \
+    set status = 'pending', lease_token = null, lease_until = null, \
+        completed_at = case when i.kind = 'set_aside' then i.completed_at end \
     where i.table_id = any($1) and i.kind in ('set_aside', 'rebuild', 'relink') \
       and i.status = 'completed' \
       and exists (select from migration_status.migration_work_items c \
-                  where c.table_id = i.table_id and c.kind = 'chunk' and c.status <> 'completed') \
-      and exists (select from migration_status.migration_work_items r \
-                  where r.table_id = i.table_id and r.kind in ('rebuild', 'relink') \
-                    and r.status = 'completed')";
+                  where c.table_id = i.table_id and c.kind = 'chunk' and c.status <> 'completed')";
 
 /// Puts failed work of a resumed entry back into the queue, with a new count of tries.
 pub(super) async fn reopen(connection: &mut PgConnection, tables: &[TableId]) -> Result<()> {
@@ -283,7 +284,7 @@ pub(super) async fn open_run(
     sqlx::query(
         "insert into migration_status.migration_runs \
              (run_id, created_by, total_sources, alive_until) \
-         values ($1, $2, $3, now() + interval '15 s') \
+         values ($1, $2, $3, now() + interval '1 minute') \
          on conflict (run_id) do update \
          set status = 'running', alive_until = excluded.alive_until, completed_at = null, heartbeat_at = now(), error_message = null",
     )

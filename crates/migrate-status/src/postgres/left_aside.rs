@@ -25,7 +25,8 @@ macro_rules! away {
                    and i.status not in ('completed', 'handed_over') \
                    and not exists (select from migration_status.migration_work_items s \
                                    where s.table_id = t.table_id and s.kind = 'set_aside' \
-                                     and s.status <> 'completed') \
+                                     and s.status <> 'completed' \
+                                     and s.completed_at is null) \
                    and ((t.plan #> array['load', 'restore', i.item_id::text, 'is_missing'])::boolean \
                         or exists (select from migration_status.migration_work_items p \
                                    where p.table_id = coalesce((t.plan ->> 'prepared_by')::bigint, \
@@ -110,22 +111,5 @@ fn one(row: &PgRow) -> Result<LeftAside> {
 /// The plan of this entry brings back what earlier runs of its target left; their steps are done.
 pub(super) async fn take_over(connection: &mut PgConnection, entry: TableId) -> Result<()> {
     sqlx::query(TAKE_OVER).bind(entry.0).execute(connection).await.map_err(ledger)?;
-    Ok(())
-}
-
-/// Completes the step, unless somebody has taken it up meanwhile.
-pub(super) async fn brought_back(connection: &mut PgConnection, left: &LeftAside) -> Result<()> {
-    sqlx::query(
-        "update migration_status.migration_work_items \
-         set status = 'completed', completed_at = now(), lease_token = null, lease_until = null, \
-             error_code = null, error_message = null \
-         where table_id = $1 and kind in ('rebuild', 'relink') and item_id = $2 \
-           and status <> 'completed' and (lease_until is null or lease_until < now())",
-    )
-    .bind(left.entry.0)
-    .bind(i32::try_from(left.number).unwrap_or(i32::MAX))
-    .execute(connection)
-    .await
-    .map_err(ledger)?;
     Ok(())
 }

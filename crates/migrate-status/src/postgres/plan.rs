@@ -11,7 +11,7 @@ use migrate_postgres::{execute, sqlstate, sqlx};
 use serde_json::Value;
 use sqlx::{Connection, PgConnection, Row};
 
-use super::left_aside::{brought_back, left_aside, take_over};
+use super::left_aside::{left_aside, take_over};
 use super::queue::item_id;
 use super::return_fence::ReturnFence;
 use super::run::DURABLE;
@@ -64,8 +64,9 @@ impl PlanStore for PgStatusStore {
     }
 
     async fn brought_back(&self, left: &LeftAside) -> Result<()> {
+        let fence = ReturnFence::new(self.database.domain().clone(), left, None);
         let mut connection = self.database.acquire().await?;
-        brought_back(&mut connection, left).await
+        execute(&mut connection, &fence.is_back()).await.map(drop).map_err(ledger)
     }
 
     async fn save_plans(&self, plans: &[NewPlan<'_>]) -> Result<Vec<TablePlan>> {

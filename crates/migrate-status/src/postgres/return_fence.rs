@@ -105,20 +105,43 @@ fix: run again, which goes on with this chunk' \
     }
 }
 
+impl ReturnFence {
+    /// Notes that the thing is back, unless a run goes on that takes it away again and brings it back
+    /// itself.
+    pub(super) fn is_back(&self) -> SqlStatement {
+        block(&format!(
+            "{meet} \
+             update migration_status.migration_work_items i \
+             set status = 'completed', completed_at = now(), lease_token = null, \
+                 lease_until = null, error_code = null, error_message = null \
+             where i.table_id = {of} and i.kind in ('rebuild', 'relink') and i.item_id = {number} \
+               and i.status <> 'completed' and (i.lease_until is null or i.lease_until < now()) \
+               and not exists (select from migration_status.migration_work_items c \
+                               where c.table_id = i.table_id and c.kind = 'chunk' \
+                                 and c.status in ('pending', 'in_progress'));",
+            meet = self.meet(),
+            of = self.of,
+            number = self.number,
+        ))
+    }
+}
+
 fn block(body: &str) -> SqlStatement {
     let mut sql = SqlBuilder::new(Dialect::Postgres);
     sql.text(&format!("do $return$ begin {body} end $return$"));
     sql.finish()
 }
 
-/// Whether somebody is at work on an entry `e` of a run `r`. A macro, because queries are constants.
+/// Whether somebody is at work on an entry `e` of a run `r`. A process that has parked or given up a
+/// table may have left it to another. A plan also looks into ledgers that are not upgraded yet and have
+/// no such column. A macro, because queries are constants.
 macro_rules! at_work {
     () => {
-        "e.status in ('pending', 'in_progress') \
-         and (r.alive_until > clock_timestamp() \
-              or exists (select from migration_status.migration_work_items l \
-                         where l.table_id = e.table_id and l.status = 'in_progress' \
-                           and l.lease_until > clock_timestamp()))"
+        "(exists (select from migration_status.migration_work_items l \
+                  where l.table_id = e.table_id and l.status = 'in_progress' \
+                    and l.lease_until > clock_timestamp()) \
+          or (e.status not in ('completed', 'completed_with_rejects', 'superseded') \
+              and (to_jsonb(r) ->> 'alive_until')::timestamptz > clock_timestamp()))"
     };
 }
 pub(super) use at_work;
@@ -131,10 +154,18 @@ impl Fence for ReturnFence {
     }
 
     fn before(&self) -> SqlStatement {
-        block(&format!("{} {}", self.meet(), self.refuse()))
+        match self.by {
+            // Others of the same run may begin meanwhile: only a later run is in the way, at the end.
+            Some(_) => block(&self.refuse()),
+            None => block(&format!("{} {}", self.meet(), self.refuse())),
+        }
     }
 
     fn after(&self) -> SqlStatement {
-        block(&self.refuse())
+        match self.by {
+            Some(_) => block(&format!("{} {}", self.meet(), self.refuse())),
+            // No run can have begun; what was only frozen has no chunk left.
+            None => block(""),
+        }
     }
 }

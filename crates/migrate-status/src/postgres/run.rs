@@ -111,7 +111,8 @@ impl RunStore for PgStatusStore {
         sqlx::query(
             "update migration_status.migration_runs \
              set alive_until = now() + $2 * interval '1 millisecond' \
-             where run_id = $1 and status in ('running', 'paused')",
+             where run_id = $1 \
+               and status not in ('completed', 'completed_with_rejects', 'superseded')",
         )
         .bind(run.0)
         .bind(milliseconds(ttl))

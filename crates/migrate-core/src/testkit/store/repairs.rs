@@ -49,6 +49,7 @@ pub(super) async fn what_a_dead_run_took_away_is_found_once(fixture: &dyn StoreF
     ensure(store.left_aside(Some(&target("u")), None).await?.is_empty(), "of another target")?;
     let own = store.left_aside(Some(&target("t")), Some(table)).await?;
     ensure(own.is_empty(), "a run is told of what it took away itself")?;
+    store.give_up_chunks(one).await?;
     store.brought_back(one).await?;
     ensure(store.left_aside(None, None).await?.is_empty(), "it is found though it is back")
 }
