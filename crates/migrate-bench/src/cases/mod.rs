@@ -28,6 +28,6 @@ pub(crate) const ALL: [(&str, Run); 10] = [
     ("version", small::version),
 ];
 
-/// Those that take an hour.
+/// Those with many rows, which take a quarter of an hour.
 pub(crate) const LARGE: [(&str, Run); 2] =
     [("parquet", growing::parquet), ("snowflake", growing::snowflake)];
