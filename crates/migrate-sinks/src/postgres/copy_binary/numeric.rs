@@ -19,7 +19,7 @@ pub(super) fn write(unscaled: i128, scale: u8, out: &mut Vec<u8>) {
     let groups = Groups::of(unscaled.unsigned_abs(), scale);
     let used_bytes = groups.used_bytes();
     let fraction_groups = scale.div_ceil(GROUP) as i16;
-    let weight = if used_bytes == 0 { 0 } else { groups.count as i16 - 1 - fraction_groups };
+    let weight = if used_bytes == 0 { 0 } else { i16::from(groups.count) - 1 - fraction_groups };
     let sign: u16 = if unscaled < 0 { NEGATIVE } else { 0 };
     let [.., l0, l1] = (8 + used_bytes as u32).to_be_bytes();
     let [c0, c1] = ((used_bytes / 2) as u16).to_be_bytes();
@@ -144,9 +144,9 @@ struct Groups {
     first: u128,
     /// What comes after them.
     second: u128,
-    count: usize,
+    count: u8,
     /// Groups of zeros at the right end.
-    zeros: usize,
+    zeros: u8,
 }
 
 impl Groups {
@@ -204,7 +204,7 @@ impl Groups {
 
     #[inline]
     fn push(&mut self, group: u64) {
-        self.zeros += usize::from(group == 0 && self.zeros == self.count);
+        self.zeros += u8::from(group == 0 && self.zeros == self.count);
         self.count += 1;
         self.second = self.second >> 16 | self.first << 112;
         self.first = self.first >> 16 | u128::from(group) << 112;
@@ -212,7 +212,7 @@ impl Groups {
 
     /// Bytes of the groups before the zeros at the right end.
     fn used_bytes(&self) -> usize {
-        2 * (self.count - self.zeros)
+        2 * usize::from(self.count - self.zeros)
     }
 }
 
