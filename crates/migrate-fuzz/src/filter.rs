@@ -47,8 +47,9 @@ pub fn filter(data: &[u8]) {
 /// An operator ends where a comment begins; the other tokenizer does not know it, and reads
 /// PostgreSQL's operators, such as `||/`, in every dialect.
 fn has_comment_in_operator(sql: &str) -> bool {
-    let begins = sql.match_indices("--").chain(sql.match_indices("/*"));
-    begins
+    ["--", "/*", "//"]
+        .into_iter()
+        .flat_map(|comment| sql.match_indices(comment))
         .filter_map(|(at, _)| sql.get(..at)?.chars().next_back())
         .any(|c| "+-*/<>=~!@#%^&|`?".contains(c))
 }
