@@ -135,13 +135,16 @@ async fn create(connection: &mut PgConnection) -> Result<()> {
     })
 }
 
+/// Whether there is a ledger, of whatever version.
+pub(super) async fn is_installed(connection: &mut PgConnection) -> Result<bool> {
+    sqlx::query_scalar("select to_regclass('migration_status.schema_migrations') is not null")
+        .fetch_one(connection)
+        .await
+        .map_err(ledger)
+}
+
 async fn installed_version(connection: &mut PgConnection) -> Result<Option<i64>> {
-    let exists: bool =
-        sqlx::query_scalar("select to_regclass('migration_status.schema_migrations') is not null")
-            .fetch_one(&mut *connection)
-            .await
-            .map_err(ledger)?;
-    if !exists {
+    if !is_installed(connection).await? {
         return Ok(None);
     }
     sqlx::query_scalar("select max(version) from migration_status.schema_migrations where success")

@@ -9,6 +9,7 @@ use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
 
 use super::adoption::requested_target;
+use super::install::is_installed;
 use super::ledger;
 
 pub(super) async fn join_run(
@@ -16,12 +17,7 @@ pub(super) async fn join_run(
     run: RunId,
     tables: &[TableRequest],
 ) -> Result<RunHandle> {
-    let is_installed: bool =
-        sqlx::query_scalar("select to_regclass('migration_status.schema_migrations') is not null")
-            .fetch_one(&mut *connection)
-            .await
-            .map_err(ledger)?;
-    if !is_installed {
+    if !is_installed(connection).await? {
         return Err(unknown(run));
     }
     let row = sqlx::query(

@@ -7,6 +7,7 @@ use serde_json::Value;
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
 
+use super::install::is_installed;
 use super::return_fence::at_work;
 use super::{corrupt, ledger};
 
@@ -69,12 +70,7 @@ pub(super) async fn left_aside(
     target: Option<&TableRef>,
     entry: Option<TableId>,
 ) -> Result<Vec<LeftAside>> {
-    let is_installed: bool =
-        sqlx::query_scalar("select to_regclass('migration_status.schema_migrations') is not null")
-            .fetch_one(&mut *connection)
-            .await
-            .map_err(ledger)?;
-    if !is_installed {
+    if !is_installed(connection).await? {
         return Ok(Vec::new());
     }
     let rows = sqlx::query(LIST)

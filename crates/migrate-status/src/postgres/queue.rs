@@ -11,8 +11,9 @@ use migrate_core::{
 };
 use migrate_postgres::{execute, sqlx};
 use serde_json::Value;
-use sqlx::Row;
-use sqlx::postgres::PgRow;
+use sqlx::postgres::{PgArguments, PgRow};
+use sqlx::query::Query;
+use sqlx::{Postgres, Row};
 use uuid::Uuid;
 
 use super::record::{Completion, Ownership};
@@ -140,8 +141,7 @@ impl WorkQueue for PgStatusStore {
     }
 
     async fn fail(&self, lease: &Lease, failure: &Failure) -> Result<Settled> {
-        let (kind, item) = item_id(lease.item());
-        let changed = sqlx::query(
+        let settling = of_lease(
             "with settled as ( \
                  update migration_status.migration_work_items \
                  set status = case when $5::bigint is null then 'failed' else 'pending' end, \
@@ -154,43 +154,31 @@ impl WorkQueue for PgStatusStore {
              update migration_status.migration_table_status t \
              set failed_chunks = t.failed_chunks + s.is_failed_chunk::integer \
              from settled s where t.table_id = s.table_id",
+            lease,
+        );
+        self.settle(
+            lease,
+            settling
+                .bind(failure.retry_in.map(milliseconds))
+                .bind(failure.code)
+                .bind(&failure.reason),
         )
-        .bind(lease.table().0)
-        .bind(kind)
-        .bind(item)
-        .bind(lease.token().0)
-        .bind(failure.retry_in.map(milliseconds))
-        .bind(failure.code)
-        .bind(&failure.reason)
-        .execute(&mut *self.database.acquire().await?)
         .await
-        .map_err(ledger)?
-        .rows_affected();
-        if changed == 0 { self.settled_otherwise(lease).await } else { Ok(Settled::Applied) }
     }
 
     async fn release(&self, lease: &Lease) -> Result<Settled> {
-        let (kind, item) = item_id(lease.item());
-        let changed = sqlx::query(
+        let settling = of_lease(
             "update migration_status.migration_work_items \
              set status = 'pending', not_before = now(), lease_token = null, lease_until = null \
              where table_id = $1 and kind = $2 and item_id = $3 and lease_token = $4 \
                and status = 'in_progress'",
-        )
-        .bind(lease.table().0)
-        .bind(kind)
-        .bind(item)
-        .bind(lease.token().0)
-        .execute(&mut *self.database.acquire().await?)
-        .await
-        .map_err(ledger)?
-        .rows_affected();
-        if changed == 0 { self.settled_otherwise(lease).await } else { Ok(Settled::Applied) }
+            lease,
+        );
+        self.settle(lease, settling).await
     }
 
     async fn overrun(&self, lease: &Lease, most: u32, failure: &Failure) -> Result<Settled> {
-        let (kind, item) = item_id(lease.item());
-        let changed = sqlx::query(
+        let settling = of_lease(
             "with settled as ( \
                  update migration_status.migration_work_items \
                  set status = case when overrun_count + 1 >= $5 then 'failed' else 'pending' end, \
@@ -202,19 +190,16 @@ impl WorkQueue for PgStatusStore {
              update migration_status.migration_table_status t \
              set failed_chunks = t.failed_chunks + s.is_failed_chunk::integer \
              from settled s where t.table_id = s.table_id",
+            lease,
+        );
+        self.settle(
+            lease,
+            settling
+                .bind(i32::try_from(most).unwrap_or(i32::MAX))
+                .bind(failure.code)
+                .bind(&failure.reason),
         )
-        .bind(lease.table().0)
-        .bind(kind)
-        .bind(item)
-        .bind(lease.token().0)
-        .bind(i32::try_from(most).unwrap_or(i32::MAX))
-        .bind(failure.code)
-        .bind(&failure.reason)
-        .execute(&mut *self.database.acquire().await?)
         .await
-        .map_err(ledger)?
-        .rows_affected();
-        if changed == 0 { self.settled_otherwise(lease).await } else { Ok(Settled::Applied) }
     }
 
     async fn rejected_tables(&self, run: Option<RunId>) -> Result<Vec<RejectedTable>> {
@@ -233,6 +218,18 @@ impl WorkQueue for PgStatusStore {
 }
 
 impl PgStatusStore {
+    /// Runs a statement of [`of_lease`] that ends the lease.
+    async fn settle(&self, lease: &Lease, settling: Settling<'_>) -> Result<Settled> {
+        let mut connection = self.database.acquire().await?;
+        match settling.execute(&mut *connection).await.map_err(ledger)?.rows_affected() {
+            0 => {
+                drop(connection);
+                self.settled_otherwise(lease).await
+            }
+            _ => Ok(Settled::Applied),
+        }
+    }
+
     async fn claim_one(
         &self,
         sql: &'static str,
@@ -324,6 +321,14 @@ impl PgStatusStore {
         .flatten();
         Ok(if committed == Some(true) { Settled::AlreadyCompleted } else { Settled::LeaseLost })
     }
+}
+
+type Settling<'q> = Query<'q, Postgres, PgArguments>;
+
+/// A statement whose first four parameters are the key of the work and the token of its lease.
+fn of_lease<'q>(sql: &'static str, lease: &Lease) -> Settling<'q> {
+    let (kind, item) = item_id(lease.item());
+    sqlx::query(sql).bind(lease.table().0).bind(kind).bind(item).bind(lease.token().0)
 }
 
 fn lease_of(table: TableId, kind: WorkKind, row: &PgRow) -> Result<Lease> {

@@ -26,6 +26,14 @@ impl Completion {
     }
 }
 
+/// Whether a lock `l` of a session `a` of ours may be the mark of a lease: a lock that nobody waits for,
+/// by which the next holder finds the session. Its number is the hash of `migrate`, table, kind and item.
+pub(super) const HOLDS_MARK: &str = "l.locktype = 'advisory' and l.granted and l.objsubid = 1 \
+     and a.usename = current_user and a.datname = current_database()";
+
+/// The number of the lock `l`.
+pub(super) const LOCKED_MARK: &str = "((l.classid::bigint << 32) | l.objid::bigint)";
+
 /// The row of a lease, while it is owned.
 fn owned(sql: &mut SqlBuilder, (table, kind, item): (i64, &str, i32), token: uuid::Uuid) {
     sql.text(" where table_id = ").value(&Scalar::from(table)).text(" and kind = ");
@@ -73,17 +81,17 @@ impl CommitRecord for Completion {
     }
 
     fn enter(&self) -> Option<SqlStatement> {
-        // A lock that nobody waits for, by which the next holder finds the session.
         let mark = format!("migrate {} {} {}", self.table, self.kind, self.item);
         let mut sql = SqlBuilder::new(Dialect::Postgres);
         sql.text(
             "select pg_advisory_xact_lock_shared(m.mark), \
                  (select count(pg_terminate_backend(l.pid)) \
                   from pg_locks l join pg_stat_activity a using (pid) \
-                  where l.locktype = 'advisory' and l.granted and l.objsubid = 1 \
-                    and ((l.classid::bigint << 32) | l.objid::bigint) = m.mark \
-                    and l.pid <> pg_backend_pid() and a.usename = current_user \
-                    and a.datname = current_database()) \
+                  where ",
+        );
+        sql.text(HOLDS_MARK).text(" and ").text(LOCKED_MARK);
+        sql.text(
+            " = m.mark and l.pid <> pg_backend_pid()) \
              from migration_status.migration_work_items, \
                   (select hashtextextended(",
         );

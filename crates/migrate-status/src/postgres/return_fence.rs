@@ -4,6 +4,8 @@ use migrate_core::{
     CommitDomain, Dialect, Fence, LEASE_LOST_SQLSTATE, LeftAside, SqlBuilder, SqlStatement, TableId,
 };
 
+use super::record::{HOLDS_MARK, LOCKED_MARK};
+
 /// Holds the return of one thing to a moment in which it disturbs nobody. Whoever begins a run takes the
 /// rows of its targets first, as this does: a run begins before the thing comes back, or after it.
 ///
@@ -85,9 +87,8 @@ impl ReturnFence {
              from pg_locks l join pg_stat_activity a using (pid) \
              join migration_status.migration_work_items i \
                on hashtextextended(format('migrate %s %s %s', i.table_id, i.kind, i.item_id), 0) \
-                  = ((l.classid::bigint << 32) | l.objid::bigint) \
-             where {chunks} and l.locktype = 'advisory' and l.granted and l.objsubid = 1 \
-               and a.usename = current_user and a.datname = current_database(); \
+                  = {LOCKED_MARK} \
+             where {chunks} and {HOLDS_MARK}; \
              with given_up as ( \
                  update migration_status.migration_work_items i \
                  set status = 'failed', lease_token = null, lease_until = null, \
@@ -103,9 +104,7 @@ fix: run again, which goes on with this chunk' \
             refuse = self.refuse(),
         ))
     }
-}
 
-impl ReturnFence {
     /// Notes that the thing is back, unless a run goes on that takes it away again and brings it back
     /// itself.
     pub(super) fn is_back(&self) -> SqlStatement {
